@@ -6,18 +6,21 @@
 __all__ = ['METRICS', 'pair_keys', 'contains', 'Truth', 'hit_ratio', 'recall', 'recall_min', 'precision', 'discounts', 'ndcg',
            'mrr', 'average_precision', 'check_ks', 'rank_metrics', 'mean_interval', 'hash_key', 'uniform', 'top_k',
            'check_overlap', 'positives', 'chunk_users', 'Candidates', 'draw_candidates', 'Predictions', 'Protocol',
-           'parse_protocol', 'EvaluationConfig', 'Evaluation', 'evaluate']
+           'parse_protocol', 'EvaluationConfig', 'Evaluation', 'evaluate', 'metric_name', 'protocol_name',
+           'compare_protocols', 'quantile_groups', 'activity_table', 'popularity_table', 'quality_by_activity',
+           'quality_by_popularity']
 
 # %% ../nbs/06_evaluation.ipynb #4edc3019
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 import numpy as np, pandas as pd, torch
 from pydantic import Field, field_validator
 from torch import Tensor
 from .data import ITEM, RATING, USER, Section, unknown
-from .preprocessing import Catalogue, Split
+from .preprocessing import Catalogue, Split, histories
 
 # %% ../nbs/06_evaluation.ipynb #13712b11
 def pair_keys(
@@ -51,9 +54,11 @@ class Truth:
         keys = pair_keys(users, items, n_items).unique()
         who, count = (keys // n_items).unique_consecutive(return_counts=True)
         return cls(who, count, keys, n_items)
-    @property
-    def items(self)->Tensor: return self.keys % self.n_items
-    @property
+    @cached_property
+    def items(self)->Tensor:
+        "[sum of n_test] item codes, in the order of `keys`"
+        return self.keys % self.n_items
+    @cached_property
     def rows(self)->Tensor:
         "[sum of n_test] the position in `users` that each key belongs to"
         return torch.repeat_interleave(torch.arange(len(self.users)), self.n_test)
@@ -204,23 +209,27 @@ def top_k(
     return lists, best, tied
 
 # %% ../nbs/06_evaluation.ipynb #fd9be705
+def _raw(ids, code): return repr(np.asarray(ids[int(code)]).item())   # 42, not np.int64(42)
+
 def check_overlap(truth:Truth, split:Split, part:str):
     "Raise `ValueError` if a positive of `part` stands in the history that is masked there"
     seen = split.history(part)
     both = contains(truth.keys, keys := pair_keys(seen.row_index(), seen.items, truth.n_items))
     if both.any():
         u, i = divmod(int(keys[both][0]), truth.n_items)
-        raise ValueError(f"{int(both.sum()):,} positives of {part!r} also stand in the history before it, the first: user {split.catalogue.user_ids[u]!r}, "
-                         f"item {split.catalogue.item_ids[i]!r}. What was seen in training proves nothing: remove the overlap from the split.")
+        raise ValueError(f"{int(both.sum()):,} positives of {part!r} also stand in the history before it, the first: user {_raw(split.catalogue.user_ids, u)}, "
+                         f"item {_raw(split.catalogue.item_ids, i)}. What was seen in training proves nothing: remove the overlap from the split.")
 
-def positives(split:Split, part:str # valid or test
+def positives(split:Split,
+              part:str,       # valid or test
+              check:bool=True # look for an overlap with the history
              )->Truth:
     "What is to be found in `part`; raises `ValueError` without any, or when it overlaps with the history"
     if part not in ("valid", "test"): raise unknown("part", part, ["valid", "test"])
     inter = split.part(part)
     truth = Truth.of(inter.user[inter.positive], inter.item[inter.positive], split.catalogue.n_items)
     if not len(truth.keys): raise ValueError(f"No user has a positive in {part!r} ({len(inter):,} rows), so there is nothing to evaluate. Check the split and the threshold.")
-    check_overlap(truth, split, part)
+    if check: check_overlap(truth, split, part)
     return truth
 
 # %% ../nbs/06_evaluation.ipynb #0d4275c4
@@ -243,25 +252,24 @@ def _checked(scores, users, width, model, catalogue):
     if scores.numel() and not torch.stack(torch.aminmax(scores)).isfinite().all():
         bad = ~scores.isfinite()
         row = int(bad.any(1).nonzero()[0, 0])
-        raise ValueError(f"{_name(model)} gave {int(bad.sum()):,} scores that are NaN or infinite, the first for user {catalogue.user_ids[int(users[row])]!r}. "
+        raise ValueError(f"{_name(model)} gave {int(bad.sum()):,} scores that are NaN or infinite, the first for user {_raw(catalogue.user_ids, users[row])}. "
                          "No ranking can be made of them: look for a training that diverged, or a division by zero.")
     return scores
 
 # %% ../nbs/06_evaluation.ipynb #6c5f43dc
 def _rank_all(model, split, part, truth, k, seed, history, ties, rows_at_once):
     "Lists, scores and ties of the users of `truth` over the catalogue without their history"
-    out = []
+    out, ends = [], torch.cat([torch.zeros(1, dtype=torch.int64), truth.n_test.cumsum(0)])
     for rows in torch.arange(len(truth.users)).split(rows_at_once):
-        users = truth.users[rows]
+        users, mine = truth.users[rows], slice(ends[rows[0]], ends[rows[-1]+1])
         query = split.query(part, users, history=history)
         scores = _checked(model.score(query), users, truth.n_items, model, split.catalogue)
         seen = query.histories if history is None else split.history(part).select(users)
         scores[seen.row_index().to(scores.device), seen.items.to(scores.device)] = -torch.inf
-        last = None
-        if ties == "pessimistic":
-            mine = slice(*torch.searchsorted(truth.rows, torch.stack([rows[0], rows[-1]+1])).tolist())
-            last = torch.zeros_like(scores, dtype=torch.bool)
-            last[(truth.rows[mine] - rows[0]).to(scores.device), truth.items[mine].to(scores.device)] = True
+        wanted = (truth.rows[mine] - rows[0]).to(scores.device), truth.items[mine].to(scores.device)
+        if scores[wanted].isinf().any(): check_overlap(truth, split, part)   # raises
+        last = torch.zeros_like(scores, dtype=torch.bool) if ties == "pessimistic" else None
+        if last is not None: last[wanted] = True
         out.append([x.cpu() for x in top_k(scores, k, users.to(scores.device), seed=seed, last=last)])
     return tuple(map(torch.cat, zip(*out)))
 
@@ -274,12 +282,24 @@ class Candidates:
     label:Tensor  # [m] bool
     score:Tensor|None = None  # [m]
 
+def _runs(start:Tensor, # [n] where each run begins
+          count:Tensor  # [n] how long it is
+         )->Tensor:     # [sum of count] start, start + 1, …
+    "The positions of n runs, one after the other"
+    return torch.repeat_interleave(start - (count.cumsum(0) - count), count) + torch.arange(int(count.sum()))
+
 def _everything(split):
-    "Histories over all parts, as offsets and items"
+    "The histories of all parts"
     parts = [p for p in (split.train, split.valid, split.test, split.fold_in) if p is not None]
-    user, item = torch.cat([p.user for p in parts]), torch.cat([p.item for p in parts])
-    order = torch.argsort(user, stable=True)
-    return torch.searchsorted(user[order], torch.arange(split.catalogue.n_users+1)), item[order]
+    parts = [p if (p.user.diff() >= 0).all() else p[torch.argsort(p.user, stable=True)] for p in parts]
+    return [histories(p, split.catalogue.n_users) for p in parts]
+
+def _draw_keys(users, count, seed, popularity):
+    "[users, items] keys, the smallest to be drawn; and one that is larger than all"
+    key = hash_key(seed, users[:, None], torch.arange(len(count)), stream=1)
+    if not popularity: return key, 2**62
+    u = uniform(key)
+    return torch.where(count > 0, -u.log()/count, 1e3 + u), torch.inf   # the first are below 40
 
 def draw_candidates(
     split:Split,
@@ -290,24 +310,23 @@ def draw_candidates(
     budget_mb:int=256,       # memory for the keys
 )->Candidates:               # each user's positives, then the negatives; fewer where fewer are left
     "All positives of each user and `n` items that the user has in no part of the data"
-    n_items, (starts, items) = truth.n_items, _everything(split)
+    n_items, seen, out, found = truth.n_items, _everything(split), [], []
     count = torch.bincount(split.train.item, minlength=n_items)
-    users, drawn = [truth.keys // n_items], [truth.items]
     for block in truth.users.split(min(chunk_users(n_items, budget_mb), max(1, _BLOCK//n_items))):
-        key = hash_key(seed, block[:, None], torch.arange(n_items), stream=1)
-        if popularity: key = torch.where(count > 0, -uniform(key).log()/count, 1e3 + uniform(key))   # the first are below 40
-        worst = torch.inf if popularity else 2**62
-        length = starts[block+1] - starts[block]
-        rows = torch.repeat_interleave(torch.arange(len(block)), length)
-        at = torch.arange(len(rows)) + torch.repeat_interleave(starts[block] - (length.cumsum(0) - length), length)
-        key[rows, items[at]] = worst
+        key, largest = _draw_keys(block, count, seed, popularity)
+        for part in seen:
+            mine = part.select(block)
+            key[mine.row_index(), mine.items] = largest
         best, item = key.topk(min(n, n_items), dim=1, largest=False)
-        there = best < worst
-        users.append(block[:, None].expand_as(item)[there]); drawn.append(item[there])
-    label = torch.arange(sum(map(len, users))) < len(truth.keys)
-    users, drawn = torch.cat(users), torch.cat(drawn)
-    order = torch.argsort(users, stable=True)
-    return Candidates(users[order], drawn[order], label[order])
+        out.append(item[best < largest]); found.append((best < largest).sum(1))
+    found = torch.cat(found)
+    length = truth.n_test + found
+    start = length.cumsum(0) - length
+    item, label = torch.empty(int(length.sum()), dtype=torch.int64), torch.zeros(int(length.sum()), dtype=torch.bool)
+    at = _runs(start, truth.n_test)
+    item[at], label[at] = truth.items, True
+    item[_runs(start + truth.n_test, found)] = torch.cat(out)
+    return Candidates(torch.repeat_interleave(truth.users, length), item, label)
 
 # %% ../nbs/06_evaluation.ipynb #b418c546
 def _rank_candidates(model, split, part, truth, cand, k, seed, history, ties, budget_mb):
@@ -478,7 +497,7 @@ def evaluate(
     with _scoring(model): return (_rating if p.kind == "rating" else _ranking)(model, split, p, ks, part, seed, history, ties, budget_mb)
 
 def _ranking(model, split, p, ks, part, seed, history, ties, budget_mb):
-    truth, cand = positives(split, part), None
+    truth, cand = positives(split, part, check=p.kind != "full"), None   # the full ranking checks for itself
     if p.kind == "full":
         chunk = chunk_users(truth.n_items, budget_mb)
         lists, scores, tied = _rank_all(model, split, part, truth, ks[-1], seed, history, ties, chunk)
@@ -498,3 +517,111 @@ def _rating(model, split, p, ks, part, seed, history, ties, budget_mb):
     mean = lambda e: torch.zeros(len(users), dtype=torch.float64).index_add_(0, rows, e)/count
     audit = _audit(split, users, predictions.item) | {"chunk_users": chunk_users(int(count.max()), budget_mb)}
     return Evaluation(p.name, part, ks, users, count, {"mse": mean(error**2), "mae": mean(error.abs())}, audit, predictions=predictions)
+
+# %% ../nbs/06_evaluation.ipynb #ed869b2b
+def metric_name(name:str)->str:
+    "`ndcg_10` as a reader knows it: NDCG@10"
+    kind, _, k = name.rpartition("_")
+    shown = {"hr": "HR", "recall_min": "Recall(min)", "recall": "Recall", "precision": "Precision", "ndcg": "NDCG", "mrr": "MRR", "map": "MAP"}
+    return f"{shown[kind]}@{k}" if kind in shown else name.upper()
+
+def protocol_name(name:str)->str:
+    "`sampled_99` as a reader knows it: 99 sampled"
+    p = parse_protocol(name)
+    return {"full": "all items", "rating": "stars"}.get(name) or f"{p.n} sampled" + " by popularity"*p.popularity
+
+def compare_protocols(
+    evaluations,                   # evaluations, or a dictionary of label -> evaluation
+    metrics=("hr_10", "ndcg_10"),  # one panel each
+    title:str|None=None,           # None: the figures of the first metric
+):                                 # Figure
+    "Means with their 95 % intervals, one line an evaluation, one panel a metric"
+    from recsys.eda import PALETTE, canvas, caption, themed
+    runs = evaluations if isinstance(evaluations, dict) else {protocol_name(e.protocol): e for e in evaluations}
+    def draw():
+        fig, axes = canvas(1.7 + .38*len(runs), ncols=len(metrics), sharey=True, squeeze=False)
+        colour = {p: PALETTE[c] for p, c in zip(dict.fromkeys(e.protocol for e in runs.values()), ["main", "accent", "good", "warm", "pink"]*len(runs))}
+        for ax, metric in zip(axes[0], metrics):
+            for y, e in enumerate(runs.values()):
+                m, low, high = e.mean(metric)
+                ax.plot([low, high], [y, y], color=colour[e.protocol], lw=2.5, solid_capstyle="butt")
+                ax.plot([m], [y], "o", color=colour[e.protocol], ms=7)
+                ax.annotate(f"{m:.3f}", (m, y), (0, 7), textcoords="offset points", ha="center", fontsize=9.5)
+            top = max(e.mean(metric)[2] for e in runs.values())
+            ax.set(xlabel=metric_name(metric), yticks=range(len(runs)), yticklabels=list(runs), xlim=(-.16*top, 1.16*top or 1))
+            ax.set_ylim(len(runs)-.6, -.75); ax.grid(False, axis="y")
+        fig.supxlabel("lines are 95 % intervals", x=.99, ha="right", fontsize=9.5, color=PALETTE["muted"])
+        said = ", ".join(f"{e.mean(metrics[0])[0]:.3f} ({n})" for n, e in runs.items())
+        caption(axes[0, 0], title or f"{metric_name(metrics[0])} is {said}", axes[0, 0].get_xlabel(), width=55)
+        return fig
+    return themed(draw)()
+
+# %% ../nbs/06_evaluation.ipynb #89fd6034
+def quantile_groups(x:np.ndarray, # [n] numbers
+                    groups:int    # at most this many; equal values stay together
+                   )->tuple[np.ndarray, list[str]]: # group of each [n], label of each group
+    "Groups of about equal size, labelled by their smallest and largest value"
+    x = np.asarray(x)
+    cuts = np.unique(np.quantile(x, np.arange(1, groups)/groups, method="higher"))
+    code = np.unique(np.searchsorted(cuts, x, side="right"), return_inverse=True)[1]
+    ends = [(x[code == g].min(), x[code == g].max()) for g in range(code.max()+1)]
+    return code, [f"{a:,}" if a == b else f"{a:,}–{b:,}" for a, b in ends]
+
+def activity_table(
+    evaluation:Evaluation,
+    split:Split,
+    metric:str="ndcg_10", # one of `evaluation.values`
+    groups:int=4,
+)->pd.DataFrame:          # history, users, mean, low, high
+    "A metric by the length of the users' history"
+    if metric not in evaluation.values: raise unknown("metric", metric, evaluation.values)
+    code, labels = quantile_groups(split.history(evaluation.part).lengths[evaluation.users].numpy(), groups)
+    weights = evaluation.n_test if evaluation.protocol == "rating" else torch.ones_like(evaluation.n_test)
+    means = [mean_interval(evaluation.values[metric][code == g], weights[code == g]) for g in range(len(labels))]
+    return pd.DataFrame({"history": labels, "users": np.bincount(code), **dict(zip(("mean", "low", "high"), np.array(means).T))})
+
+def popularity_table(
+    evaluation:Evaluation,
+    split:Split,
+    k:int=10,             # found among the first k
+    groups:int=5,
+)->pd.DataFrame:          # popularity, positives, mean, low, high
+    "The share of test positives found among the first `k`, by the training rows of their item"
+    if evaluation.lists is None: raise ValueError(f"The protocol {evaluation.protocol!r} ranks nothing. Use full or sampled_99, say.")
+    if k > evaluation.lists.shape[1]: raise ValueError(f"The lists hold {evaluation.lists.shape[1]} items; expected at least k = {k}. Evaluate with ks up to {k}.")
+    truth = positives(split, evaluation.part, check=False)
+    lists = evaluation.lists[:, :k]
+    listed = pair_keys(evaluation.users[:, None], lists, truth.n_items)[lists >= 0].sort().values
+    found, rows = contains(listed, truth.keys).double().numpy(), truth.rows.numpy()
+    code, labels = quantile_groups(torch.bincount(split.train.item, minlength=truth.n_items)[truth.items].numpy(), groups)
+    means = []
+    for g in range(len(labels)):   # users are the unit of the interval: several films of one user are alike
+        count = np.bincount(rows[code == g]); hit = np.bincount(rows[code == g], found[code == g])
+        means.append(mean_interval(*(torch.tensor(x[count > 0]).double() for x in (hit/np.maximum(count, 1), count))))
+    return pd.DataFrame({"popularity": labels, "positives": np.bincount(code), **dict(zip(("mean", "low", "high"), np.array(means).T))})
+
+# %% ../nbs/06_evaluation.ipynb #62a8235e
+def _bars(table, label, title, xlabel, ylabel):
+    from recsys.eda import PALETTE, canvas, caption, themed
+    def draw():
+        fig, ax = canvas()
+        err = np.maximum([table["mean"] - table["low"], table["high"] - table["mean"]], 0)
+        ax.bar(range(len(table)), table["mean"], width=.65, color=PALETTE["main"])
+        ax.errorbar(range(len(table)), table["mean"], err, fmt="none", ecolor=PALETTE["ink"], capsize=4, lw=1.2)
+        ax.set(xticks=range(len(table)), xticklabels=table[label]); ax.set_ylim(0, (1.08*table["high"].max()) or 1); ax.grid(False, axis="x")
+        caption(ax, title, xlabel, ylabel, width=55)
+        return fig
+    return themed(draw)()
+
+def quality_by_activity(evaluation:Evaluation, split:Split, metric:str="ndcg_10", groups:int=4):
+    "Figure: a metric by the length of the users' history, with 95 % intervals"
+    t = activity_table(evaluation, split, metric, groups)
+    return _bars(t, "history", f"{metric_name(metric)} is {t['mean'].iloc[0]:.3f} for the least active users and {t['mean'].iloc[-1]:.3f} for the most active",
+                 "interactions in the user's history", f"{metric_name(metric)}, {protocol_name(evaluation.protocol)}")
+
+def quality_by_popularity(evaluation:Evaluation, split:Split, k:int=10, groups:int=5):
+    "Figure: the share of test positives found, by the popularity of their item, with 95 % intervals"
+    from recsys.eda import percent
+    t = popularity_table(evaluation, split, k, groups)
+    return _bars(t, "popularity", f"Of the least popular test items {percent(t['mean'].iloc[0])} are found among the first {k}, of the most popular {percent(t['mean'].iloc[-1])}",
+                 "training interactions of the item", f"found @{k}, {protocol_name(evaluation.protocol)}")

@@ -9,7 +9,7 @@ __all__ = ['TRAIN', 'VALID', 'TEST', 'DROPPED', 'FOLD_IN', 'Catalogue', 'Interac
            'SplitConfig', 'check_disjoint', 'make_split', 'given_split', 'part_frame', 'fit_scaler', 'numeric_features']
 
 # %% ../nbs/02_preprocessing.ipynb #989d3e54
-import hashlib, json
+import hashlib, os
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
@@ -356,7 +356,7 @@ def cut_valid(part:Tensor, candidates:Tensor, share:float, generator:torch.Gener
 
 # %% ../nbs/02_preprocessing.ipynb #a4748b06
 _USES = dict(leave_one_out=set(), random={"ratios"}, per_user={"ratios", "order"}, time={"ratios"}, users={"ratios", "order", "fold_in_share"},
-             k_fold={"folds", "fold", "valid_share"}, given={"train", "valid", "test", "columns", "valid_share"})
+             k_fold={"folds", "fold", "valid_share"}, given={"train", "valid", "test", "columns", "valid_share", "folds", "fold"})
 
 class SplitConfig(Section):
     "How rows are held out"
@@ -364,10 +364,10 @@ class SplitConfig(Section):
     ratios:tuple[float, float, float] = Field((.8, .1, .1), description="train, validation, test")
     order:Literal["time", "random"] = Field("time", description="which rows of a user are held out")
     fold_in_share:float = Field(.8, gt=0, lt=1, description="users: share of a held-out user's rows that is history")
-    folds:int = Field(5, ge=2, description="k_fold: how many")
-    fold:int|None = Field(None, ge=0, description="k_fold: which one, from 0; null runs all")
+    folds:int = Field(5, ge=2, description="k_fold, given with {fold}: how many")
+    fold:int|None = Field(None, ge=0, description="which one, from 0; null runs all")
     valid_share:float = Field(.1, ge=0, lt=1, description="k_fold, given: share of train cut for validation")
-    train:str|None = Field(None, description="given: path")
+    train:str|None = Field(None, description="given: path; {fold} in it stands for 1 … folds")
     valid:str|None = Field(None, description="given: path; null cuts valid_share from train")
     test:str|None = Field(None, description="given: path")
     columns:dict[str, str] = Field({}, description="given: user, item, rating, timestamp -> column in the files")
@@ -427,8 +427,9 @@ def _finish(inter, part, catalogue, config, rows):
     return split
 
 # %% ../nbs/02_preprocessing.ipynb #45227540
-def _read_part(path, columns):
-    path = under_root(path)
+def _read_part(path, columns, fold):
+    path = under_root(os.path.expandvars(path.replace("{fold}", str((fold or 0) + 1))))
+    if not path.is_file(): raise FileNotFoundError(f"split 'given' finds no file {path}. Check split.train, split.valid and split.test.")
     if path.suffix == ".npy":
         pairs = np.load(path, allow_pickle=False)
         if pairs.ndim != 2 or pairs.shape[1] < 2: raise ValueError(f"{path.name} has the shape {pairs.shape}; expected rows of (user, item)")
@@ -448,7 +449,7 @@ def given_split(
     cache:str|Path|None=None,  # see `encode`
 )->Split:
     "The split of `split.train`, `split.valid` and `split.test`; a pair in two files raises"
-    frames = [_read_part(p, config.columns) for p in (config.train, config.valid, config.test) if p]
+    frames = [_read_part(p, config.columns, config.fold) for p in (config.train, config.valid, config.test) if p]
     which = [TRAIN, VALID, TEST] if config.valid else [TRAIN, TEST]
     common = [c for c in frames[0].columns if all(c in f for f in frames)]
     inter, catalogue = encode(pd.concat([f[common] for f in frames], ignore_index=True), cache)

@@ -4,16 +4,16 @@
 
 # %% auto #0
 __all__ = ['ModelConfig', 'Recommender', 'register', 'registry', 'model_class', 'model_config', 'create', 'save_model', 'load',
-           'Popularity', 'GradientRecommender']
+           'runs_folder', 'Popularity', 'GradientRecommender']
 
 # %% ../../nbs/04_models/00_base.ipynb #7ccf8b89
-import importlib, json, pkgutil
+import importlib, json, os, pkgutil
 from pathlib import Path
 from typing import ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from ..data import Section, replacing, unknown
+from ..data import Section, replacing, under_root, unknown
 from ..preprocessing import Query, Split
 from ..sampling import NegativeSampler, SamplingConfig, loader
 
@@ -122,6 +122,12 @@ def load(folder:str|Path, # as `save` left it
     model.load_state(tensors)
     return model.to(device)
 
+# %% ../../nbs/04_models/00_base.ipynb #4577384c
+def runs_folder()->Path:
+    "data/runs of the project, or runs under $RECSYS_OUT where that is set"
+    base = os.environ.get("RECSYS_OUT")
+    return Path(base)/"runs" if base else under_root("data/runs")
+
 # %% ../../nbs/04_models/00_base.ipynb #dddaf871
 @register
 class Popularity(Recommender):
@@ -135,7 +141,9 @@ class Popularity(Recommender):
         return c.expand(len(query), -1)
     def state(self): return {"counts": self.counts}
     def load_state(self, tensors): self.counts = tensors["counts"]
-    def to(self, device): self.counts = self.counts.to(device); return self
+    def to(self, device):
+        if hasattr(self, "counts"): self.counts = self.counts.to(device)
+        return self
 
 # %% ../../nbs/04_models/00_base.ipynb #0af12b64
 class GradientRecommender(Recommender, nn.Module):

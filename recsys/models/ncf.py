@@ -8,14 +8,13 @@ __all__ = ['bce', 'bpr', 'looked_up', 'NCFConfig', 'NCF', 'MFConfig', 'MF', 'GMF
 
 # %% ../../nbs/04_models/02_ncf.ipynb #897b65d8
 import math
-from pathlib import Path
 from typing import Literal
 import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from ..data import under_root
-from .base import GradientRecommender, ModelConfig, load, register
+from .base import GradientRecommender, ModelConfig, load, register, runs_folder
 from ..preprocessing import Histories, Query, Split, fit_scaler
 from ..sampling import PairSet
 
@@ -302,7 +301,7 @@ class NeuMFConfig(MLPConfig):
 
 def pretrained(run:str, name:str, n_users:int, n_items:int)->NCF:
     "The trained model of a run, checked for kind and size"
-    folder = under_root(run if "/" in run else Path("data/runs")/run)
+    folder = under_root(run) if "/" in run else runs_folder()/run
     m = load(folder/"model" if (folder/"model").is_dir() else folder)
     if m.name != name: raise ValueError(f"{run!r} holds the model '{m.name}'; expected '{name}'")
     if (m.n_users, m.n_items) != (n_users, n_items):
