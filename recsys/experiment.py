@@ -509,6 +509,7 @@ def execute(
 )->Path:                    # the report
     "Run an experiment through papermill and render its report"
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")   # threads that wait by spinning slow a busy machine tenfold
     sections = read_config(path, overrides)
     config, out = configure(sections), outputs()
     import papermill as pm

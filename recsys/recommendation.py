@@ -200,14 +200,15 @@ def _plain(title):
 def _without_year(title): return re.sub(r"\s*\(\d{4}\)\s*$", "", str(title))
 
 def _suggest(title, titles, n=3):
-    "The nearest of `titles`: the one spelled most alike, then those that hold the words, then others spelled alike"
+    "The nearest of `titles`: those that hold its letters in a row, then those spelled alike"
     names = {}
     for t in titles:
         for name in (_plain(t), _plain(_without_year(t))): names.setdefault(name, t)
     asked = _plain(title)
-    inside = [t for name, t in names.items() if len(asked) > 2 and asked in name]
+    joined = asked.replace(" ", "")
+    inside = sorted((t for name, t in names.items() if len(joined) > 2 and joined in name.replace(" ", "")), key=len)
     alike = [names[m] for m in difflib.get_close_matches(asked, names, n=2*n, cutoff=.7)]
-    return list(dict.fromkeys(alike[:1] + inside[:n] + alike))[:n]
+    return list(dict.fromkeys(inside[:n] + alike))[:n]
 
 # %% ../nbs/07_recommendation.ipynb #a0189372
 def _matches(every, plain, bare, title):

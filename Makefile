@@ -1,0 +1,52 @@
+# make help lists the targets. Everything runs in .venv, which the first target that needs it makes.
+PYTHON ?= python3
+BIN    := .venv/bin
+EXPERIMENT ?= nbs/experiments/neumf.yaml
+WORKERS ?= 2
+export MLFLOW_DISABLE_TELEMETRY := true
+# threads that wait by spinning slow a busy machine tenfold
+export GOMP_SPINCOUNT ?= 1000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test export readme clean-notebooks lab mlflow mlflow-gc clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "recsys needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Set PYTHON=python3.11, say."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: .venv/.installed ## make .venv and install the tested versions
+
+run: setup ## data, training, evaluation, recommendations, report (EXPERIMENT=file.yaml)
+	$(BIN)/recsys run $(EXPERIMENT)
+
+test: setup ## all checks: notebooks, package and README in step; every notebook runs
+	@$(BIN)/python .ci/check.py --workers $(WORKERS)
+
+export: setup ## notebooks -> recsys/
+	$(BIN)/nbdev_export
+
+readme: setup ## nbs/index.ipynb -> README.md
+	$(BIN)/python .ci/check.py --write-readme
+
+clean-notebooks: setup ## strip what does not belong into a committed notebook
+	$(BIN)/nbdev_clean
+
+lab: setup ## JupyterLab on nbs/
+	$(BIN)/jupyter lab --notebook-dir=nbs
+
+STORE := sqlite:///$(CURDIR)/data/mlflow/mlflow.db
+mlflow: setup ## MLflow's page on data/mlflow
+	@mkdir -p data/mlflow
+	$(BIN)/mlflow server --backend-store-uri $${MLFLOW_TRACKING_URI:-$(STORE)} --artifacts-destination data/mlflow/artifacts --host 127.0.0.1 --port $${PORT:-5000}
+
+mlflow-gc: setup ## remove deleted MLflow runs for good
+	$(BIN)/mlflow gc --backend-store-uri $${MLFLOW_TRACKING_URI:-$(STORE)} --artifacts-destination data/mlflow/artifacts
+
+clean: ## remove what can be made again: caches and .venv, but no run, report, record or raw data
+	rm -rf .venv build dist *.egg-info data/processed
+	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
