@@ -344,7 +344,7 @@ def _rank_candidates(model, split, part, truth, cand, k, seed, history, ties, bu
         users, items, there, label = (x.to(scores.device) for x in (users, items, there, cand.label[at]))
         flat.append(scores[there].cpu())
         scores.masked_fill_(~there, -torch.inf)
-        out.append([x.cpu() for x in top_k(scores, k, users, items, seed, label & there if ties == "pessimistic" else None)])
+        out.append([x.cpu() for x in top_k(scores, k, users, items, seed, label if ties == "pessimistic" else None)])
     return tuple(map(torch.cat, zip(*out))), replace(cand, score=torch.cat(flat))
 
 # %% ../nbs/06_evaluation.ipynb #4d8ef4a7

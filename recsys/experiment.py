@@ -6,12 +6,13 @@
 __all__ = ['log', 'DataConfig', 'Config', 'explain', 'configure', 'read_config', 'load_tables', 'prepare', 'validator', 'Outputs',
            'outputs', 'finished', 'same_run', 'claim', 'settle', 'locked', 'environment', 'peak_rss_mb', 'JsonLines',
            'logged', 'flatten', 'tracking', 'Record', 'recorded', 'Result', 'say', 'train', 'write_results', 'collect',
-           'run', 'spread_out', 'summarize', 'run_all', 'table', 'data_sentence', 'metric_frame', 'ev_name',
-           'metric_name', 'headline', 'learning_sentence', 'items_by_code', 'data_pictures', 'config_table',
-           'timing_table', 'render', 'overview', 'execute']
+           'run', 'spread_out', 'summarize', 'run_all', 'table', 'number', 'duration', 'folded', 'title',
+           'data_sentence', 'main_metrics', 'metric_frame', 'ev_name', 'metric_name', 'headline', 'tiles', 'intervals',
+           'chance', 'why_sentence', 'learning_sentence', 'epoch_table', 'items_by_code', 'data_pictures',
+           'config_table', 'timing_table', 'describe', 'show', 'tidy', 'render', 'overview', 'execute']
 
 # %% ../nbs/08_experiment.ipynb #8ee757ea
-import contextlib, json, logging, os, platform, re, resource, shutil, subprocess, sys, tempfile, threading, time
+import contextlib, html, json, logging, os, platform, re, resource, shutil, subprocess, sys, tempfile, threading, time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -401,25 +402,63 @@ def run_all(config:Config, tables:Tables|None=None, split:Split|None=None)->list
         settle(runs, config.name, folder)
     return results
 
-# %% ../nbs/08_experiment.ipynb #985c33ea
-def table(frame:pd.DataFrame, digits:int=4)->str: # HTML
-    "A frame as a plain HTML table in a box that scrolls on a narrow screen"
-    shown = lambda x: "–" if x is None or isinstance(x, float) and np.isnan(x) else f"{x:.{digits}f}" if isinstance(x, float) and abs(x) < 100 else f"{x:,.0f}" if isinstance(x, (int, float, np.integer)) and not isinstance(x, bool) else str(x)
-    named = frame.index.name is not None or not isinstance(frame.index, pd.RangeIndex)
-    body = frame.map(shown) if frame.size else frame
-    return '<div class="scroll">' + (body.reset_index() if named else body).to_html(index=False, border=0, escape=True) + "</div>"
+# %% ../nbs/08_experiment.ipynb #7a9b8be6
+def table(frame:pd.DataFrame, digits:int=4, chosen=None, # position of a row that stands out
+          kind:str="")->str: # HTML
+    "A frame as a plain HTML table in a box that scrolls on a narrow screen; an index with a name becomes its first column"
+    if frame.index.name is not None or not isinstance(frame.index, pd.RangeIndex): frame = frame.reset_index()
+    numeric = [" class='number'"*(pd.api.types.is_numeric_dtype(t) and t != bool) for t in frame.dtypes]
+    head = "".join(f"<th scope='col'{n}>{html.escape(str(c))}</th>" for c, n in zip(frame, numeric))
+    cells = lambda row: "".join(f"<{'td' if i else 'th scope=' + repr('row')}{n}>{html.escape(number(x, digits))}</{'td' if i else 'th'}>" for i, (x, n) in enumerate(zip(row, numeric)))
+    body = "".join(f"<tr{' class=' + repr('chosen') if i == chosen else ''}>{cells(row)}</tr>" for i, row in enumerate(frame.itertuples(index=False)))
+    return f"<div class='scroll'><table class='{kind}'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+
+def number(x, digits:int=4)->str:
+    "A number as a reader wants it: thousands by commas, tiny ones as 2.3e-05, a missing one as a dash; anything else as it is"
+    if x is None or isinstance(x, (float, np.floating)) and np.isnan(x): return "–"
+    if isinstance(x, (bool, np.bool_, str)) or not isinstance(x, (int, float, np.integer, np.floating)): return str(x)
+    if isinstance(x, (int, np.integer)) or abs(x) >= 100: return f"{x:,.0f}"
+    return f"{x:.1e}" if 0 < abs(x) < .5*10**-(digits-1) else f"{x:.{digits}f}"
+
+def duration(seconds:float)->str:
+    "Seconds as 0.42 s, 12.3 s, 4 min 05 s or 2 h 07 min"
+    if seconds < 90: return f"{seconds:.{2 if seconds < 10 else 1}f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 90 else f"{minutes//60} h {minutes%60:02d} min"
+
+def folded(summary:str, inside:str)->str: # HTML
+    "Something that opens on a click"
+    return f"<details><summary>{html.escape(summary)}</summary>{inside}</details>"
+
+# %% ../nbs/08_experiment.ipynb #5c8983ab
+def title(config:Config)->str: # HTML
+    "The name of the experiment, and what it is made of"
+    d, seeds = config.data, config.seed if isinstance(config.seed, list) else [config.seed]
+    facts = {"model": config.model.name, "data": Path(d.path).name if d.path else d.name or "ml-100k", "split": config.split.name.replace("_", " "), f"seed{'s'*(len(seeds) > 1)}": ", ".join(map(str, seeds))}
+    return f"<h1>{html.escape(config.name)}</h1><p class='about'>" + " · ".join(f"{k} <b>{html.escape(str(v))}</b>" for k, v in facts.items()) + "</p>"
 
 def data_sentence(config:Config, tables:Tables, split:Split)->str:
     "What the data is and how it is split, in two lines"
     c, s = split.catalogue, config.split
-    rule = {"leave_one_out": "each user's last positive is the test, the one before the validation", "time": "everything after one moment is held out", "users": "some users are held out whole"}.get(s.name, f"split by {s.name.replace('_', ' ')}")
+    share = " / ".join(f"{100*r:g}" for r in s.ratios) + " %"
+    rule = {"leave_one_out": "the last positive of each user is the test, the one before it the validation", "time": f"one moment in time divides train from what came later ({share})",
+            "users": f"some users are held out whole ({share})", "random": f"rows are divided at random ({share})", "per_user": f"the rows of each user are divided by {'time' if s.order == 'time' else 'chance'} ({share})",
+            "k_fold": f"{s.folds} folds, each the test in turn" if s.fold is None else f"fold {s.fold+1} of {s.folds} is the test", "given": "the parts are given by their own files"}[s.name]
     threshold = config.preprocessing.threshold
     yes = "stars are predicted" if config.stars else "every interaction is a positive" if threshold is None or split.train.rating is None else f"a rating of {threshold:g} or more is a positive"
     return (f"<p>{len(tables.ratings):,} interactions of {c.n_users:,} users with {c.n_items:,} items; {yes}; {rule}. "
             f"Train {len(split.train):,}, validation {len(split.valid):,}, test {len(split.test):,} rows.</p>")
 
-def metric_frame(result:Result, names=("hr_10", "ndcg_10", "recall_20", "mrr_10", "map_10", "rmse", "mae"))->pd.DataFrame:
+def main_metrics(e:Evaluation)->list[str]:
+    "The metrics that a reader looks for first, at 10 and at 20 where those cut-offs were asked for"
+    if e.protocol == "rating": return ["rmse", "mae"]
+    k, r = (10 if 10 in e.ks else e.ks[-1]), (20 if 20 in e.ks else e.ks[-1])
+    return [f"ndcg_{k}", f"hr_{k}", f"recall_{r}", f"mrr_{k}", f"map_{k}"]
+
+def metric_frame(result:Result, names=None # None: those of `main_metrics`
+                )->pd.DataFrame:
     "Test metrics, protocols as columns, as 'mean [low, high]'"
+    names = names or list(dict.fromkeys(n for e in result.evaluations.values() for n in main_metrics(e)))
     cells = {p: {n: "{:.4f} [{:.4f}, {:.4f}]".format(*e.mean(n)) for n in names if n in e.values or n == "rmse" and p == "rating"} for p, e in result.evaluations.items()}
     frame = pd.DataFrame({ev_name(p): c for p, c in cells.items()})
     return frame.reindex([n for n in names if n in frame.index]).rename(index=metric_name).rename_axis("metric").fillna("–")
@@ -432,23 +471,69 @@ def metric_name(name):
     from recsys.evaluation import metric_name as m
     return {"rmse": "RMSE", "mae": "MAE", "mse": "MSE"}.get(name) or m(name)
 
+# %% ../nbs/08_experiment.ipynb #6c078798
 def headline(results:list)->str:
     "The test metrics with 95 % intervals; of several runs also their mean and spread"
-    first = results[0]
-    note = "Trained on train + validation for the epochs that validation chose." if first.config.training.refit else "Trained on train; validation chose the epoch."
-    out = table(metric_frame(first)) + f"<p>On the test part, means over {first.evaluations[next(iter(first.evaluations))].users.numel():,} users with 95 % intervals. {note}</p>"
-    if len(results) == 1: return out
-    s = summarize([r.metrics for r in results])["test"]
-    rows = {(ev_name(p), metric_name(k)): f"{v:.4f} ± {m[k + '_sd']:.4f}" for p, m in s.items() for k, v in m.items() if k + "_sd" in m and k in ("hr_10", "ndcg_10", "recall_20", "rmse", "mae")}
-    frame = pd.DataFrame([(*k, v) for k, v in rows.items()], columns=["protocol", "metric", f"mean ± sd of {len(results)} runs"])
-    return table(frame) + f"<p>{len(results)} runs: {', '.join(r.config.name for r in results)}. Below, the first one in detail.</p>" + out
+    first, many = results[0], len(results) > 1
+    summary = summarize([r.metrics for r in results])["test"] if many else None
+    out = tiles(first, summary, len(results))
+    note = ("Trained on train + validation, for as many epochs as validation chose." if first.config.training.refit else "Trained on train alone; validation chose the epoch.") if len(first.fitted.history) else "Computed from train in closed form: there are no epochs to choose from."
+    e = next(iter(first.evaluations.values()))
+    units = f"{int(e.n_test.sum()):,} ratings of {e.users.numel():,} users" if e.protocol == "rating" else f"{e.users.numel():,} users"
+    detail = intervals(table(metric_frame(first))) + f"<p class='note'>Means over {units} of the test part; in brackets, 95 % intervals. {note}</p>"
+    if not many: return out + detail
+    names = {p: [n for n in main_metrics(e) if n in summary.get(p, {})] for p, e in first.evaluations.items()}
+    each = pd.DataFrame([{"run": r.config.name} | {f"{metric_name(n)}, {ev_name(p)}": r.metrics["test"][p][n] for p in names for n in names[p][:2]} for r in results])
+    spread = pd.DataFrame({ev_name(p): {metric_name(n): f"{summary[p][n]:.4f} ± {summary[p][n + '_sd']:.4f}" for n in names[p]} for p in names}).rename_axis(f"mean ± sd of {len(results)} runs").fillna("–")
+    return out + table(spread) + table(each) + f"<h3>{html.escape(first.config.name)} in detail</h3><p>All that follows is about the first run.</p>" + detail
+
+def tiles(result:Result, summary:dict|None=None, n:int=1)->str: # HTML
+    "The three figures of the first protocol in large, and one of the first sampled protocol"
+    shown = [(p, m) for i, (p, e) in enumerate(result.evaluations.items()) for m in main_metrics(e)[:3 if i == 0 else 1]][:4]
+    def tile(p, m):
+        mean, low, high = result.evaluations[p].mean(m)
+        value, about = (f"{summary[p][m]:.4f}", f"± {summary[p][m + '_sd']:.4f} over {n} runs") if summary else (f"{mean:.4f}", f"{low:.4f} to {high:.4f}")
+        return f"<div><dt>{metric_name(m)}, {ev_name(p)}</dt><dd>{value}</dd><dd>{about}</dd></div>"
+    return f"<dl class='tiles'>{''.join(tile(p, m) for p, m in shown)}</dl>"
+
+def intervals(table:str)->str:
+    "The brackets of a table in small type"
+    return re.sub(r" (\[[\d., -]+\])<", r" <small>\1</small><", table)
+
+def chance(evaluation:Evaluation, split:Split, k:int)->float: # 0 to 1
+    "The expected hit ratio of lists in random order: one minus the share of draws of `k` that miss all of a user's positives"
+    from recsys.evaluation import parse_protocol
+    t = evaluation.n_test.double()
+    n = split.catalogue.n_items - split.history("test").lengths[evaluation.users].double() if evaluation.protocol == "full" else t + parse_protocol(evaluation.protocol).n
+    i = torch.arange(k)[:, None]
+    return float((1 - ((n - t - i).clamp(min=0)/(n - i).clamp(min=1)).prod(0)).mean())
+
+def why_sentence(result:Result)->str:
+    "Why full and sampled protocols give different figures; empty if not both were run"
+    ranked = {p: e for p, e in result.evaluations.items() if p == "full" or p.startswith("sampled")}
+    if "full" not in ranked or len(ranked) < 2: return ""
+    (k,), easy = {10 if 10 in e.ks else e.ks[-1] for e in ranked.values()}, next(p for p in ranked if p != "full")
+    by_chance = "" if "pop" in easy else f": lists in random order would have an HR@{k} of {chance(ranked[easy], result.split, k):.3f} there, and of {chance(ranked['full'], result.split, k):.3f} among all items"
+    return (f"<p><b>Why they differ.</b> Full ranking asks the model to find the held-out item among all that the user has not consumed, a sampled protocol only to place it before a few random others{by_chance}. "
+            "Sampled figures can also put two models in the wrong order (Krichene &amp; Rendle 2020): compare models by full ranking, and use sampled figures only beside papers that report them.</p>")
 
 def learning_sentence(result:Result)->str:
     "Which epoch was chosen, and whether the rates had fallen"
     f, c = result.fitted, result.config.training
     early = f" Patience ended it after epoch {len(f.history)} of {c.epochs}: the learning rate was still {f.history.lr.iloc[-1]:.2g}, not yet at the end of its course." if f.stopped_early and c.schedule != "constant" else ""
     last = " The last epoch was the best: more epochs may be better still." if f.best_epoch == c.epochs else ""
-    return f"<p>Epoch {f.best_epoch} was chosen by {c.metric} on validation.{early}{last}</p>"
+    if c.metric not in f.history: return f"<p>There was no validation part: the last of {len(f.history)} epochs was kept.</p>"
+    best = f.history.set_index("epoch")[c.metric].get(f.best_epoch, np.nan)
+    return f"<p>Epoch {f.best_epoch} of {c.epochs} was chosen by {metric_name(c.metric)} on validation ({best:.4f}).{early}{last}</p>"
+
+def epoch_table(result:Result)->str:
+    "The epochs one by one, folded; the chosen one stands out"
+    h, metric = result.fitted.history.reset_index(drop=True), result.config.training.metric
+    names = [n for n in dict.fromkeys(["epoch", "loss", "lr", metric, "ndcg_10", "hr_10", "recall_20", "rmse", "mae", "seconds"]) if n in h]
+    shown = {"lr": "learning rate", "seconds": "seconds"}
+    frame = h[names].assign(epoch=h.epoch.astype(int).astype(str), seconds=h.seconds.map("{:.1f}".format)).rename(columns=lambda n: shown.get(n) or (n if n in ("epoch", "loss") else metric_name(n)))
+    at = np.flatnonzero(h.epoch == result.fitted.best_epoch)
+    return folded(f"All {len(h)} epochs", table(frame, chosen=int(at[0]) if len(at) else None) + "<p class='note'>Every metric at every cut-off is in history.csv of the run.</p>")
 
 def items_by_code(result:Result)->pd.DataFrame:
     "The item table in the order of codes"
@@ -464,39 +549,86 @@ def data_pictures(tables:Tables)->list:
     return pictures
 
 def config_table(config:Config, result:Result)->str:
-    "Every key with its value"
-    resolved = {f"resolved.{k}": v for k, v in result.fitted.resolved.items()}
-    rows = [(k, json.dumps(v) if not isinstance(v, str) else v) for k, v in (flatten(config.model_dump(mode="json")) | resolved).items()]
-    return table(pd.DataFrame(rows, columns=["key", "value"]))
+    "The keys that differ from their defaults; folded, every key with its value"
+    flat, usual = (flatten(c.model_dump(mode="json")) for c in (config, Config(model={"name": config.model.name})))
+    say = lambda v: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)
+    rows = lambda keys: table(pd.DataFrame([(k, say(v)) for k, v in keys.items()], columns=["key", "value"]), kind="keys")
+    chosen = {k: v for k, v in flat.items() if k in ("name", "model.name", "data.name") or v != usual.get(k)}
+    return "<p>The keys that differ from their defaults.</p>" + rows(chosen) + folded(f"All {len(flat)} keys, defaults filled in", rows(flat | {f"resolved.{k}": v for k, v in result.fitted.resolved.items()}))
 
 def timing_table(result:Result)->str:
     "Seconds, memory and the machine"
-    t, env = result.metrics["timing"], result.environment
-    rows = [("training", f"{t['fit_s']:.1f} s"), ("per epoch", f"{t['epoch_s']:.2f} s" if t["epoch_s"] else "–"), ("evaluation", f"{t['evaluate_s']:.1f} s"), ("peak memory of the process", f"{t['peak_rss_mb']:,.0f} MB")]
-    return table(pd.DataFrame(rows + [(k, str(v)) for k, v in env.items() if v], columns=["what", "value"]))
+    t, env, m = result.metrics["timing"], result.environment, result.metrics
+    machine = [f"{env[k]} cores" if k == "cores" else str(env[k]) for k in ("system", "cpu", "cores", "gpu") if env.get(k)]
+    versions = [f"{k} {v}" for k, v in env.items() if v and k not in ("system", "cpu", "cores", "gpu", "commit")]
+    rows = {"training": duration(t["fit_s"]), "one epoch": duration(t["epoch_s"]) if t["epoch_s"] else None, "evaluation": duration(t["evaluate_s"]), "peak memory of the process": f"{t['peak_rss_mb']:,.0f} MB",
+            "parameters of the model": f"{sum(p.numel() for p in result.model.parameters()):,}" if hasattr(result.model, "parameters") else None, "finished": m["finished"][:16].replace("T", " ") + " UTC",
+            "machine": ", ".join(machine), "versions": ", ".join(versions), "commit": env.get("commit")}
+    return table(pd.DataFrame([(k, v) for k, v in rows.items() if v], columns=["what", "value"]), kind="keys")
+
+# %% ../nbs/08_experiment.ipynb #cd7c249c
+def describe(fig)->str:
+    "What a figure says: its title and the labels of its axes"
+    axes = [a for a in fig.axes if a.get_visible()]
+    parts = [fig.get_suptitle()] + [". ".join(filter(None, [a.get_title("left") or a.get_title(), ": ".join(filter(None, (a.get_xlabel(), a.get_ylabel())))])) for a in axes]
+    return " ".join(". ".join(p for p in parts if p).split())
+
+def show(fig, alt:str|None=None, # text for those who cannot see it; None: `describe`
+         sharp:float=1.5):       # pixels of the picture per pixel of the page
+    "Display a figure as a small PNG that has an alternative text"
+    import base64, io
+    from IPython.display import display
+    from PIL import Image
+    whole, small, alt = io.BytesIO(), io.BytesIO(), alt or describe(fig)
+    fig.savefig(whole, format="png", dpi=sharp*fig.dpi, facecolor="white", bbox_inches=None if fig.get_constrained_layout() else "tight")
+    image = Image.open(whole).convert("RGB").quantize(96, dither=Image.Dither.NONE)
+    image.save(small, "png", optimize=True)
+    size = {"width": round(image.width/sharp), "height": round(image.height/sharp)}
+    display({"image/png": base64.b64encode(small.getvalue()).decode(), "text/plain": alt}, raw=True, metadata={"image/png": size | {"alt": alt}})
 
 # %% ../nbs/08_experiment.ipynb #b1687991
-def render(notebook:Path, html:Path, title:str):
+def tidy(nb):
+    "An executed notebook as a reader wants it: without the cells tagged `notebook` and the headings of sections that stayed empty; printed lines go to the end. Changes `nb`"
+    log, cells, sections = [], [], []
+    for c in (c for c in nb.cells if "notebook" not in c.metadata.get("tags", [])):
+        heading = re.match(r"## (.+)", c.source) if c.cell_type == "markdown" else None
+        if heading:
+            if sections and cells[-1] is sections[-1][1]: cells.pop(), sections.pop()   # nothing came after the one before
+            name = re.sub(r"\W+", "-", heading[1].lower()).strip("-")
+            sections.append(({"id": name, "title": heading[1]}, c))
+            c.source = f'<h2 id="{name}">{html.escape(heading[1])}</h2>' + c.source[heading.end():]
+        elif c.cell_type == "code":
+            log += [o.text for o in c.outputs if o.output_type == "stream"]
+            c.outputs = [o for o in c.outputs if o.output_type != "stream"]
+            if not c.outputs: continue
+        cells.append(c)
+    if sections and cells and cells[-1] is sections[-1][1]: cells.pop(), sections.pop()
+    nb.cells = cells
+    nb.metadata["log"], nb.metadata["sections"] = "".join(log), [s for s, _ in sections]
+    return nb
+
+def render(notebook:Path, page:Path, title:str):
     "An executed notebook as a self-contained page, without its code"
+    import nbformat
     from nbconvert import HTMLExporter
     exporter = HTMLExporter(template_name="recsys", extra_template_basedirs=[str(project_root()/"reports"/"_templates")],
-                            exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True)
-    body, _ = exporter.from_filename(str(notebook), resources={"metadata": {"name": title}})
-    html.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(html) as f: f.write_text(body, encoding="utf8")
+                            exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True, exclude_anchor_links=True)
+    body, _ = exporter.from_notebook_node(tidy(nbformat.read(notebook, 4)), resources={"metadata": {"name": title}})
+    page.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(page) as f: f.write_text(body, encoding="utf8")
 
 def overview(runs:Path, reports:Path)->Path: # reports/index.html
     "The page that lists all reports with their headline figures"
     import jinja2
     rows = []
-    for html in sorted(reports.glob("*.html")):
-        folder = runs/html.stem
-        if html.stem == "index" or not finished(folder): continue
+    for page in sorted(reports.glob("*.html")):
+        folder = runs/page.stem
+        if page.stem == "index" or not finished(folder): continue
         m, c = json.loads((folder/"metrics.json").read_text()), yaml.safe_load((folder/"config.yaml").read_text())
         get = lambda protocol, key: m["test"].get(protocol, {}).get(key)
         sampled = next((p for p in m["test"] if p.startswith("sampled")), None)
-        rows.append(dict(name=html.stem, file=html.name, model=m["model"], data=m["data"]["name"], split=c["split"]["name"], runs=len(m.get("runs", [1])),
-                         ndcg=get("full", "ndcg_10"), hr=get("full", "hr_10"), recall=get("full", "recall_20"), sampled=sampled, sampled_hr=get(sampled, "hr_10"),
+        rows.append(dict(name=page.stem, file=page.name, model=m["model"], data=m["data"]["name"], split=c["split"]["name"], runs=len(m.get("runs", [1])),
+                         ndcg=get("full", "ndcg_10"), hr=get("full", "hr_10"), recall=get("full", "recall_20"), sampled=sampled and ev_name(sampled), sampled_hr=get(sampled, "hr_10"),
                          sampled_ndcg=get(sampled, "ndcg_10"), rmse=get("rating", "rmse"), fit=m["timing"]["fit_s"], finished=m["finished"][:16].replace("T", " ")))
     env = jinja2.Environment(loader=jinja2.FileSystemLoader(project_root()/"reports"/"_templates"), autoescape=True)
     with replacing(reports/"index.html") as f: f.write_text(env.get_template("index.html.j2").render(rows=rows), encoding="utf8")
@@ -521,19 +653,19 @@ def execute(
         try: pm.execute_notebook(str(under_root(notebook)), str(done), parameters=sections, log_output=True, progress_bar=False, cwd=str(project_root()), kernel_name="python3", extra_arguments=["--IPKernelApp.log_level=40"])
         except PapermillExecutionError as e: raise RuntimeError(f"The experiment {config.name!r} stopped: {e.ename}: {e.evalue}") from None
         finally: logger.removeFilter(_plain)
-        html = out.reports/f"{config.name}.html"
-        render(done, html, config.name)
+        page = out.reports/f"{config.name}.html"
+        render(done, page, config.name)
     overview(out.runs, out.reports)
-    _attach(config, html)
-    return html
+    _attach(config, page)
+    return page
 
 def _plain(record): # papermill's own lines about cells and files say nothing of the experiment
     text = record.getMessage().rstrip("\n")
     record.msg, record.args = text, ()
     return bool(text) and not re.match(r"(Executing|Ending|Input|Output) (Cell|Notebook)|Executing notebook|<|Working directory", text)
 
-def _attach(config, html):
+def _attach(config, page):
     "The report as an artifact of its MLflow run(s)"
     client = tracking(outputs().mlflow).MlflowClient()
     for c in spread_out(config):
-        client.log_artifact(json.loads((outputs().runs/c.name/"run.json").read_text())["mlflow_run_id"], str(html))
+        client.log_artifact(json.loads((outputs().runs/c.name/"run.json").read_text())["mlflow_run_id"], str(page))
