@@ -58,8 +58,8 @@ def outcome(runs:Path, config, report:Path):
     "What a finished run prints: test metrics, a list for one user, where the report is"
     import json, os, pandas as pd
     metrics = json.loads((runs/config.name/"metrics.json").read_text())
-    keep = lambda k: k.endswith("_10") or k in ("recall_20", "rmse", "mae")
-    rows = [{"protocol": p, **{k: v for k, v in m.items() if keep(k) and not isinstance(v, list)}} for p, m in metrics["test"].items()]
+    keep = ("hr_10", "ndcg_10", "recall_20", "mrr_10", "map_10", "rmse", "mae")
+    rows = [{"protocol": p, **{k: m[k] for k in keep if k in m}} for p, m in metrics["test"].items()]
     show(pd.DataFrame(rows).dropna(axis=1, how="all"), f"{config.name}: test metrics")
     from recsys import recommendation as rec
     r = rec.open_run((metrics.get("runs") or [config.name])[0], root=runs)

@@ -485,11 +485,12 @@ def headline(results:list)->str:
     names = {p: [n for n in main_metrics(e) if n in summary.get(p, {})] for p, e in first.evaluations.items()}
     each = pd.DataFrame([{"run": r.config.name} | {f"{metric_name(n)}, {ev_name(p)}": r.metrics["test"][p][n] for p in names for n in names[p][:2]} for r in results])
     spread = pd.DataFrame({ev_name(p): {metric_name(n): f"{summary[p][n]:.4f} ± {summary[p][n + '_sd']:.4f}" for n in names[p]} for p in names}).rename_axis(f"mean ± sd of {len(results)} runs").fillna("–")
-    return out + table(spread) + table(each) + f"<h3>{html.escape(first.config.name)} in detail</h3><p>All that follows is about the first run.</p>" + detail
+    return out + intervals(table(spread)) + table(each) + f"<h3>{html.escape(first.config.name)} in detail</h3><p>All that follows is about the first run.</p>" + detail
 
 def tiles(result:Result, summary:dict|None=None, n:int=1)->str: # HTML
-    "The three figures of the first protocol in large, and one of the first sampled protocol"
-    shown = [(p, m) for i, (p, e) in enumerate(result.evaluations.items()) for m in main_metrics(e)[:3 if i == 0 else 1]][:4]
+    "Three figures of full ranking in large, or of the first protocol if it was not run, and one of the next"
+    es = sorted(result.evaluations.items(), key=lambda x: x[0] != "full")
+    shown = [(p, m) for i, (p, e) in enumerate(es) for m in main_metrics(e)[:3 if i == 0 else 1]][:4]
     def tile(p, m):
         mean, low, high = result.evaluations[p].mean(m)
         value, about = (f"{summary[p][m]:.4f}", f"± {summary[p][m + '_sd']:.4f} over {n} runs") if summary else (f"{mean:.4f}", f"{low:.4f} to {high:.4f}")
@@ -497,8 +498,8 @@ def tiles(result:Result, summary:dict|None=None, n:int=1)->str: # HTML
     return f"<dl class='tiles'>{''.join(tile(p, m) for p, m in shown)}</dl>"
 
 def intervals(table:str)->str:
-    "The brackets of a table in small type"
-    return re.sub(r" (\[[\d., -]+\])<", r" <small>\1</small><", table)
+    "The brackets and the ± of a table in small type"
+    return re.sub(r" (\[[\d., -]+\]|± [\d.]+)<", r" <small>\1</small><", table)
 
 def chance(evaluation:Evaluation, split:Split, k:int)->float: # 0 to 1
     "The expected hit ratio of lists in random order: one minus the share of draws of `k` that miss all of a user's positives"
@@ -659,10 +660,10 @@ def execute(
     _attach(config, page)
     return page
 
-def _plain(record): # papermill's own lines about cells and files say nothing of the experiment
-    text = record.getMessage().rstrip("\n")
-    record.msg, record.args = text, ()
-    return bool(text) and not re.match(r"(Executing|Ending|Input|Output) (Cell|Notebook)|Executing notebook|<|Working directory", text)
+def _plain(record): # of all that a notebook prints, only the lines of `say`, `train` and `run_all` are news in a terminal
+    lines = [l for l in record.getMessage().splitlines() if re.match(r"epoch +\d|refit:|— ", l)]
+    record.msg, record.args = "\n".join(lines), ()
+    return bool(lines)
 
 def _attach(config, page):
     "The report as an artifact of its MLflow run(s)"

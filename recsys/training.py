@@ -269,15 +269,15 @@ class _bar:
 # %% ../nbs/05_training.ipynb #ec8804db
 def plot_history(history:pd.DataFrame, metric:str, best_epoch:int):
     "Loss and validation metric over the epochs, the chosen epoch marked; returns the figure"
-    from recsys import eda
-    import matplotlib.pyplot as plt
-    with eda.theme():
-        fig, axes = plt.subplots(1, 2 if metric in history else 1, figsize=(6.4, 2.8), dpi=110, squeeze=False)
-        for ax, name in zip(axes[0], ("loss", metric)):
+    from recsys.eda import PALETTE, canvas, caption, themed
+    validated = metric in history
+    def draw():
+        fig, axes = canvas(ncols=1 + validated, squeeze=False)
+        for ax, name, label in zip(axes[0], ("loss", metric), ("training loss", f"{metric.replace('_', '@')} on validation")):
             points = history[["epoch", name]].dropna()
-            ax.plot(points.epoch, points[name], marker="o", ms=3)
-            ax.axvline(best_epoch, ls="--", lw=1, color="0.4"); ax.set(xlabel="epoch", title={"loss": "Training loss"}.get(name, f"Validation {name}"))
-            ax.xaxis.get_major_locator().set_params(integer=True)
-        axes[0, -1].annotate(f" chosen: {best_epoch}", (best_epoch, axes[0, -1].get_ylim()[0]), fontsize=8, va="bottom", color="0.3")
-        fig.tight_layout(); plt.close(fig)
-    return fig
+            ax.plot(points.epoch, points[name], marker="o", ms=3.5, color=PALETTE["main"])
+            ax.axvline(best_epoch, ls="--", lw=1.2, color=PALETTE["accent"])
+            ax.set(xlabel="epoch", ylabel=label); ax.xaxis.get_major_locator().set_params(integer=True)
+        caption(axes[0, 0], f"Epoch {best_epoch} was chosen" + (f": {metric.replace('_', '@')} {history.loc[history.epoch == best_epoch, metric].iloc[0]:.3f} on validation" if validated else ""), "epoch", "training loss")
+        return fig
+    return themed(draw)()
