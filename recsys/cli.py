@@ -64,7 +64,8 @@ def outcome(runs:Path, config, report:Path):
     from recsys import recommendation as rec
     r = rec.open_run((metrics.get("runs") or [config.name])[0], root=runs)
     user = r.users.user_id.iloc[0]
-    show(rec.recommend(r, [user], k=10)[["rank", "title", "genres", "score"]], f"Ten recommendations for user {user}")
+    films = rec.recommend(r, [user], k=10)
+    show(films[["rank", "title", "genres", "stars" if "stars" in films else "score"]], f"Ten recommendations for user {user}")
     print(f"Report: {os.path.relpath(report)}")
 
 # %% ../nbs/10_cli.ipynb #fc30e2a8
