@@ -236,7 +236,7 @@ def positives(split:Split,
 _BYTES = 64   # a score, its masked copy, and room for what the model itself needs
 
 def chunk_users(width:int,        # scores per user
-                budget_mb:int=256 # memory for them
+                budget_mb:int=64 # memory for them
                )->int:
     "How many users' scores fit the budget, at least 1"
     return max(1, budget_mb*2**20//(_BYTES*width))
@@ -307,7 +307,7 @@ def draw_candidates(
     n:int,                   # negatives per user, without replacement
     popularity:bool=False,   # drawn by the number of training rows; else uniformly
     seed:int=0,
-    budget_mb:int=256,       # memory for the keys
+    budget_mb:int=64,       # memory for the keys
 )->Candidates:               # each user's positives, then the negatives; fewer where fewer are left
     "All positives of each user and `n` items that the user has in no part of the data"
     n_items, seen, out, found = truth.n_items, _everything(split), [], []
@@ -397,7 +397,7 @@ class EvaluationConfig(Section):
     ks:list[int] = Field([1, 5, 10, 20], description="cut-offs, ascending")
     history:Literal["train"]|None = Field(None, description="'train' feeds the model train alone before the test; null: train and validation. Both stay masked")
     ties:Literal["random", "pessimistic"] = Field("random", description="order of equal scores: by a fixed key, or positives last")
-    budget_mb:int = Field(256, ge=1, description="memory for scores")
+    budget_mb:int = Field(64, ge=1, description="memory for scores")
 
     @field_validator("protocols")
     @classmethod
@@ -488,7 +488,7 @@ def evaluate(
     seed:int=0,              # of candidates and of the order of equal scores
     history:str|None=None,   # "train" feeds the model train alone; the mask stays the same
     ties:str="random",       # or pessimistic: positives behind their equals
-    budget_mb:int=256,       # memory for scores
+    budget_mb:int=64,       # memory for scores
 )->Evaluation:
     "Rank (or predict) for every user with a positive in `part`, and measure"
     p, ks = parse_protocol(protocol), check_ks(ks)

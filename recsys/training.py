@@ -210,7 +210,7 @@ def fit(
     model.batch_size = resolved["batch_size"]
     state, best = _start(model, split, config, seed, checkpoint, on_epoch)
     if not state.done: _loop(model, split, config, validate, seed, checkpoint, on_epoch, stop_after or config.epochs, progress, *state.parts, state, best)
-    model.load_state_dict(best); model.eval()
+    model.load_state_dict(best); model.eval(); model._source = None   # the sampler's tables are as large as the data
     return Fitted(model, pd.DataFrame(state.history), state.best_epoch, state.stopped, sum(r["seconds"] for r in state.history), resolved)
 
 def _start(model, split, config, seed, checkpoint, on_epoch):
@@ -235,6 +235,7 @@ def _loop(model, split, config, validate, seed, checkpoint, on_epoch, last, prog
         with _bar(model, split, epoch, last, state, config, progress) as bar:
             loss = run_epoch(model, split, config, optimizer, schedule, epoch, seed, bar)
         row = {"epoch": epoch, "loss": loss, "lr": optimizer.param_groups[0]["lr"], "seconds": time.perf_counter() - t}
+        if model.device.type == "cuda": row["gpu_peak_mb"] = torch.cuda.max_memory_allocated(model.device)/1e6
         if validate and (epoch % config.validate_every == 0 or epoch == last): row |= _validated(model, validate, config, t)
         better = state.note(row, config.metric)
         if better or not validate: best.clear(); best.update(_copy(model)); state.best_epoch = epoch
