@@ -45,7 +45,7 @@ mlflow: setup ## MLflow's page on data/mlflow
 	$(BIN)/mlflow server --backend-store-uri $${MLFLOW_TRACKING_URI:-$(STORE)} --artifacts-destination data/mlflow/artifacts --host 127.0.0.1 --port $${PORT:-5000}
 
 mlflow-gc: setup ## remove deleted MLflow runs for good
-	$(BIN)/mlflow gc --backend-store-uri $${MLFLOW_TRACKING_URI:-$(STORE)} --artifacts-destination data/mlflow/artifacts
+	MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-$(STORE)} $(BIN)/mlflow gc --backend-store-uri $${MLFLOW_TRACKING_URI:-$(STORE)}
 
 clean: ## remove what can be made again: caches and .venv, but no run, report, record or raw data
 	rm -rf .venv build dist *.egg-info data/processed
