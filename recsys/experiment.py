@@ -317,7 +317,7 @@ def collect(config:Config, tables:Tables, split:Split, fitted:Fitted, evaluation
     parts = {p: {e.protocol: e.summary() for e in evaluations.values() if e.part == p} for p in ("test", "valid")}
     data = {k: tables.info.get(k) for k in ("name", "sha256", "source")} | {"users": split.catalogue.n_users, "items": split.catalogue.n_items} | {
         f"{p}_rows": len(split.part(p)) for p in ("train", "valid", "test")} | {"split": split.info}
-    audit = {f"{e.part}/{e.protocol}": e.audit for e in evaluations.values()}
+    audit = {f"{e.part}/{e.protocol}": e.audit for e in evaluations.values()} | {"sampling": getattr(fitted.model, "sampling_audit", {})}
     return parts | {"timing": timing, "audit": audit, "data": data, "seed": config.seed, "model": config.model.name, "best_epoch": fitted.best_epoch,
                     "stopped_early": fitted.stopped_early, "refit": config.training.refit, "finished": datetime.now(timezone.utc).isoformat(timespec="seconds")}
 

@@ -58,13 +58,17 @@ class NegativeSampler:
         train:Interactions,       # labelled rows
         n_users:int, n_items:int,
         config:SamplingConfig=SamplingConfig(),
+        user_ids=None,            # raw ids by code, for the error's sake
     ):
         self.n_users, self.n_items, self.config = n_users, n_items, config
         self.device = train.user.device
         pos = train[train.positive]
         full = torch.bincount(pos.user, minlength=n_users) >= n_items
-        if full.any(): raise ValueError(f"User code {int(full.nonzero()[0])} has a positive for all {n_items} items: no negative can be drawn. "
-                                        f"Leave such users out, raise preprocessing.threshold, or set sampling.negatives to 0.")
+        if full.any():
+            code = int(full.nonzero()[0])
+            who = f"User code {code}" if user_ids is None else f"User {user_ids[[code]].tolist()[0]!r}"
+            raise ValueError(f"{who} has a positive for all {n_items} items: no negative can be drawn. "
+                             f"Leave such users out, raise preprocessing.threshold, or set sampling.negatives to 0.")
         self.positives = PairSet(pos.user, pos.item, n_users, n_items)
         self.cdf = self._cdf(pos.item) if config.name == "popularity" else None
         self.low = self._low(train) if config.pool == "rated_low" else None

@@ -151,7 +151,7 @@ class GradientRecommender(Recommender, nn.Module):
     learns_from_rows:bool = False   # True: labels or stars of the rows, no negatives
     def __init__(self, config, n_users, n_items):
         nn.Module.__init__(self); Recommender.__init__(self, config, n_users, n_items)
-        self.sampling, self.batch_size, self._source = SamplingConfig(), 1024, None
+        self.sampling, self.batch_size, self._source, self.sampling_audit = SamplingConfig(), 1024, None, {}
     @property
     def device(self): return next(self.parameters()).device
     def prepare(self, split:Split):
@@ -161,7 +161,8 @@ class GradientRecommender(Recommender, nn.Module):
         if self._source is None or self._source[0] is not split.train:
             train = split.train.to(self.device)
             plain = self.learns_from_rows or self.sampling.negatives == 0
-            sampler = None if plain else NegativeSampler(train, self.n_users, self.n_items, self.sampling)
+            sampler = None if plain else NegativeSampler(train, self.n_users, self.n_items, self.sampling, split.catalogue.user_ids)
+            self.sampling_audit = {} if plain or sampler.low is None else {"users_without_low_ratings": sampler.users_without_low}
             self._source = (split.train, train if plain else train[train.positive], sampler)
         return self._source[1:]
     def batches(self, split:Split, epoch:int, generator:torch.Generator):
