@@ -100,6 +100,3 @@ def typed_like(text:str, ids):
     except ValueError: raise ValueError(f"Unknown user {text!r}: the users of this run have whole numbers, as {ids.iloc[0]}") from None
 
 def main(): app()
-
-# %% ../nbs/10_cli.ipynb #2eaa598b
-if __name__ == "__main__" and "ipykernel" not in sys.modules: main()
