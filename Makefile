@@ -37,7 +37,7 @@ clean-notebooks: setup ## strip what does not belong into a committed notebook
 	$(BIN)/nbdev_clean
 
 lab: setup ## JupyterLab on nbs/
-	$(BIN)/jupyter lab --notebook-dir=nbs
+	$(BIN)/jupyter lab --notebook-dir=nbs $(if $(filter 0,$(shell id -u)),--allow-root)
 
 STORE := sqlite:///$(CURDIR)/data/mlflow/mlflow.db
 mlflow: setup ## MLflow's page on data/mlflow
@@ -45,7 +45,7 @@ mlflow: setup ## MLflow's page on data/mlflow
 	$(BIN)/mlflow server --backend-store-uri $${MLFLOW_TRACKING_URI:-$(STORE)} --artifacts-destination data/mlflow/artifacts --host 127.0.0.1 --port $${PORT:-5000}
 
 mlflow-gc: setup ## remove deleted MLflow runs for good
-	MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-$(STORE)} $(BIN)/mlflow gc --backend-store-uri $${MLFLOW_TRACKING_URI:-$(STORE)}
+	@MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-$(STORE)} $(BIN)/mlflow gc --backend-store-uri $${MLFLOW_TRACKING_URI:-$(STORE)}
 
 clean: ## remove what can be made again: caches and .venv, but no run, report, record or raw data
 	rm -rf .venv build dist *.egg-info data/processed

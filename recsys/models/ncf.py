@@ -113,7 +113,8 @@ class NCF(GradientRecommender):
         if items is not None and items.dim() == 1: item = tuple(t[items] for t in item)
         per_row = items is not None and items.dim() == 2
         m = items.shape[-1] if items is not None else self.n_items
-        step = max(1, self.chunk_bytes//(4*m*self.width))
+        floats = max(self.width, sum(t.shape[-1] for t in item)) if per_row else self.width   # a pair of its own holds its item's whole half
+        step = max(1, self.chunk_bytes//(4*m*floats))
         out = torch.empty(len(query), m, device=self.device)
         for at in range(0, len(query), step):
             rows = slice(at, at+step)
