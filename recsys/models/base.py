@@ -174,4 +174,3 @@ class GradientRecommender(Recommender, nn.Module):
     def state(self): return self.state_dict()
     def load_state(self, tensors): self.load_state_dict(tensors); self.eval()
     def to(self, device): return nn.Module.to(self, device)
-    def save(self, folder): save_model(self, folder)
