@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['log', 'DataConfig', 'Config', 'explain', 'configure', 'read_config', 'load_tables', 'prepare', 'validator', 'Outputs',
            'outputs', 'finished', 'same_run', 'claim', 'settle', 'locked', 'environment', 'peak_rss_mb', 'JsonLines',
-           'logged', 'flatten', 'tracking', 'Record', 'recorded', 'Result', 'say', 'train', 'write_results', 'collect',
-           'run', 'spread_out', 'summarize', 'run_all', 'table', 'number', 'duration', 'folded', 'title',
-           'data_sentence', 'main_metrics', 'metric_frame', 'ev_name', 'metric_name', 'headline', 'tiles', 'intervals',
+           'logged', 'flatten', 'tracking', 'Record', 'recorded', 'Result', 'say', 'new_model', 'train', 'by_code',
+           'write_results', 'collect', 'run', 'spread_out', 'summarize', 'run_all', 'table', 'number', 'duration',
+           'folded', 'title', 'data_sentence', 'main_metrics', 'metric_frame', 'headline', 'tiles', 'intervals',
            'chance', 'why_sentence', 'learning_sentence', 'epoch_table', 'items_by_code', 'data_pictures',
            'config_table', 'timing_table', 'describe', 'show', 'tidy', 'render', 'overview', 'execute']
 
@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch, yaml
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 from .data import DATASETS, Section, Tables, load, project_root, read, replacing, under_root, unknown
-from .evaluation import Evaluation, EvaluationConfig, evaluate
+from .evaluation import Evaluation, EvaluationConfig, evaluate, metric_name, parse_protocol, protocol_name
 from .models.base import ModelConfig, create, model_config, runs_folder
 from .preprocessing import PreprocessingConfig, Split, SplitConfig, given_split, interactions, make_split, part_frame
 from .sampling import SamplingConfig
-from .training import LOWER_IS_BETTER, Fitted, TrainingConfig, fit
+from .training import LOWER_IS_BETTER, Fitted, TrainingConfig, fit, resolve, seed_epoch
 
 # %% ../nbs/08_experiment.ipynb #ed6779df
 class DataConfig(Section):
@@ -276,23 +276,28 @@ def say(row:dict, epochs:int, metric:str):
     shown = [f"{k} {row[k]:.4f}" for k in ("loss", metric) if k in row]
     print(f"epoch {row['epoch']:>3}/{epochs}  " + "  ".join(shown) + f"  {row['seconds']:.1f} s", flush=True)
 
+def new_model(config:Config, split:Split):
+    "The untrained model of a run, its start values drawn from the run's seed"
+    seed_epoch(config.seed, 0)
+    model = create(config.model, split.catalogue.n_users, split.catalogue.n_items); model.sampling = config.sampling
+    return model
+
 def train(config:Config, split:Split, folder:Path, resolved:dict|None, record:Record|None)->tuple[Fitted, object]:
     "The training that validation watches and, with `training.refit`, the last one; each with its checkpoint"
     c, known = config.training, record.known_epochs() if record else 0
-    def new():
-        from recsys.training import seed_epoch
-        seed_epoch(config.seed, 0)
-        m = create(config.model, split.catalogue.n_users, split.catalogue.n_items); m.sampling = config.sampling
-        return m
     def on_epoch(row):
         say(row, c.epochs, c.metric)
         if record and row["epoch"] > known: record.epoch(row)
-    first = fit(new(), split, c, validator(config, split), config.seed, folder/"checkpoint"/"last.safetensors", on_epoch, resolved=resolved)
+    first = fit(new_model(config, split), split, c, validator(config, split), config.seed, folder/"checkpoint"/"last.safetensors", on_epoch, resolved=resolved)
     if not c.refit: return first, first.model
     print(f"refit: afresh on train + validation for {first.best_epoch} epochs", flush=True)
-    last = fit(new(), split.refit(), c, None, config.seed, folder/"checkpoint"/"refit.safetensors", lambda r: say(r, first.best_epoch, ""),
+    last = fit(new_model(config, split), split.refit(), c, None, config.seed, folder/"checkpoint"/"refit.safetensors", lambda r: say(r, first.best_epoch, ""),
                stop_after=first.best_epoch or None, resolved=first.resolved)
     return first, last.model
+
+def by_code(table:pd.DataFrame, column:str, ids)->pd.DataFrame:
+    "The rows of a table in the order of codes"
+    return table.set_index(column).reindex(ids).rename_axis(column).reset_index()
 
 def write_results(folder:Path, config:Config, tables:Tables, split:Split, fitted:Fitted, model, evaluations:dict):
     "Every file of a run but metrics.json"
@@ -304,7 +309,7 @@ def write_results(folder:Path, config:Config, tables:Tables, split:Split, fitted
     for p in ("train", "valid", "test"): write(part_frame(split.part(p), c), f"split/{p}.parquet")
     if split.fold_in is not None: write(part_frame(split.fold_in, c), "split/fold_in.parquet")
     for kind, ids, table in (("user", c.user_ids, tables.users), ("item", c.item_ids, tables.items)):
-        write(table.set_index(f"{kind}_id").reindex(ids).rename_axis(f"{kind}_id").reset_index(), f"catalogue/{kind}s.parquet")
+        write(by_code(table, f"{kind}_id", ids), f"catalogue/{kind}s.parquet")
     evs = list(evaluations.values())
     write(pd.concat([e.per_user(c) for e in evs]), "metrics_per_user.parquet")
     tests = [e for e in evs if e.part == "test"]
@@ -337,9 +342,7 @@ def run(config:Config, tables:Tables|None=None, split:Split|None=None)->Result:
     return Result(config, out.runs/config.name, tables, split, *result, env)
 
 def _begin(folder, config, split, about, env, record):
-    from recsys.training import resolve
-    m = create(config.model, split.catalogue.n_users, split.catalogue.n_items); m.sampling = config.sampling
-    resolved = resolve(config.training, m, split)
+    resolved = resolve(config.training, new_model(config, split), split)
     with replacing(folder/"config.yaml") as f: f.write_text(yaml.safe_dump(about["config"] | {"resolved": resolved}, sort_keys=False))
     record.begin(about["config"] | {"resolved": resolved}, {f"env.{k}": v for k, v in env.items()} | {"git_commit": env["commit"], "data_sha256": about["sha256"]})
     with replacing(folder/"run.json") as f: f.write_text(json.dumps({"about": about, "resolved": resolved, "mlflow_run_id": record.id, "environment": env}, indent=1))
@@ -460,16 +463,8 @@ def metric_frame(result:Result, names=None # None: those of `main_metrics`
     "Test metrics, protocols as columns, as 'mean [low, high]'"
     names = names or list(dict.fromkeys(n for e in result.evaluations.values() for n in main_metrics(e)))
     cells = {p: {n: "{:.4f} [{:.4f}, {:.4f}]".format(*e.mean(n)) for n in names if n in e.values or n == "rmse" and p == "rating"} for p, e in result.evaluations.items()}
-    frame = pd.DataFrame({ev_name(p): c for p, c in cells.items()})
+    frame = pd.DataFrame({protocol_name(p): c for p, c in cells.items()})
     return frame.reindex([n for n in names if n in frame.index]).rename(index=metric_name).rename_axis("metric").fillna("–")
-
-def ev_name(protocol):
-    from recsys.evaluation import protocol_name
-    return protocol_name(protocol)
-
-def metric_name(name):
-    from recsys.evaluation import metric_name as m
-    return {"rmse": "RMSE", "mae": "MAE", "mse": "MSE"}.get(name) or m(name)
 
 # %% ../nbs/08_experiment.ipynb #6c078798
 def headline(results:list)->str:
@@ -483,8 +478,8 @@ def headline(results:list)->str:
     detail = intervals(table(metric_frame(first))) + f"<p class='note'>Means over {units} of the test part; in brackets, 95 % intervals. {note}</p>"
     if not many: return out + detail
     names = {p: [n for n in main_metrics(e) if n in summary.get(p, {})] for p, e in first.evaluations.items()}
-    each = pd.DataFrame([{"run": r.config.name} | {f"{metric_name(n)}, {ev_name(p)}": r.metrics["test"][p][n] for p in names for n in names[p][:2]} for r in results])
-    spread = pd.DataFrame({ev_name(p): {metric_name(n): f"{summary[p][n]:.4f} ± {summary[p][n + '_sd']:.4f}" for n in names[p]} for p in names}).rename_axis(f"mean ± sd of {len(results)} runs").fillna("–")
+    each = pd.DataFrame([{"run": r.config.name} | {f"{metric_name(n)}, {protocol_name(p)}": r.metrics["test"][p][n] for p in names for n in names[p][:2]} for r in results])
+    spread = pd.DataFrame({protocol_name(p): {metric_name(n): f"{summary[p][n]:.4f} ± {summary[p][n + '_sd']:.4f}" for n in names[p]} for p in names}).rename_axis(f"mean ± sd of {len(results)} runs").fillna("–")
     return out + intervals(table(spread)) + table(each) + f"<h3>{html.escape(first.config.name)} in detail</h3><p>All that follows is about the first run.</p>" + detail
 
 def tiles(result:Result, summary:dict|None=None, n:int=1)->str: # HTML
@@ -494,7 +489,7 @@ def tiles(result:Result, summary:dict|None=None, n:int=1)->str: # HTML
     def tile(p, m):
         mean, low, high = result.evaluations[p].mean(m)
         value, about = (f"{summary[p][m]:.4f}", f"± {summary[p][m + '_sd']:.4f} over {n} runs") if summary else (f"{mean:.4f}", f"{low:.4f} to {high:.4f}")
-        return f"<div><dt>{metric_name(m)}, {ev_name(p)}</dt><dd>{value}</dd><dd>{about}</dd></div>"
+        return f"<div><dt>{metric_name(m)}, {protocol_name(p)}</dt><dd>{value}</dd><dd>{about}</dd></div>"
     return f"<dl class='tiles'>{''.join(tile(p, m) for p, m in shown)}</dl>"
 
 def intervals(table:str)->str:
@@ -503,7 +498,6 @@ def intervals(table:str)->str:
 
 def chance(evaluation:Evaluation, split:Split, k:int)->float: # 0 to 1
     "The expected hit ratio of lists in random order: one minus the share of draws of `k` that miss all of a user's positives"
-    from recsys.evaluation import parse_protocol
     t = evaluation.n_test.double()
     n = split.catalogue.n_items - split.history("test").lengths[evaluation.users].double() if evaluation.protocol == "full" else t + parse_protocol(evaluation.protocol).n
     i = torch.arange(k)[:, None]
@@ -538,7 +532,7 @@ def epoch_table(result:Result)->str:
 
 def items_by_code(result:Result)->pd.DataFrame:
     "The item table in the order of codes"
-    return result.tables.items.set_index("item_id").reindex(result.split.catalogue.item_ids).reset_index()
+    return by_code(result.tables.items, "item_id", result.split.catalogue.item_ids)
 
 def data_pictures(tables:Tables)->list:
     "Four pictures of the data, of those that it has columns for"
@@ -629,7 +623,7 @@ def overview(runs:Path, reports:Path)->Path: # reports/index.html
         get = lambda protocol, key: m["test"].get(protocol, {}).get(key)
         sampled = next((p for p in m["test"] if p.startswith("sampled")), None)
         rows.append(dict(name=page.stem, file=page.name, model=m["model"], data=m["data"]["name"], split=c["split"]["name"], runs=len(m.get("runs", [1])),
-                         ndcg=get("full", "ndcg_10"), hr=get("full", "hr_10"), recall=get("full", "recall_20"), sampled=sampled and ev_name(sampled), sampled_hr=get(sampled, "hr_10"),
+                         ndcg=get("full", "ndcg_10"), hr=get("full", "hr_10"), recall=get("full", "recall_20"), sampled=sampled and protocol_name(sampled), sampled_hr=get(sampled, "hr_10"),
                          sampled_ndcg=get(sampled, "ndcg_10"), rmse=get("rating", "rmse"), fit=m["timing"]["fit_s"], finished=m["finished"][:16].replace("T", " ")))
     env = jinja2.Environment(loader=jinja2.FileSystemLoader(project_root()/"reports"/"_templates"), autoescape=True)
     with replacing(reports/"index.html") as f: f.write_text(env.get_template("index.html.j2").render(rows=rows), encoding="utf8")
