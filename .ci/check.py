@@ -60,7 +60,12 @@ def readme_in_step():
 
 def experiments_valid():
     "every experiment file is accepted"
-    code = "import sys; from recsys.experiment import configure, read_config; from pathlib import Path\nfor f in sys.argv[1:]:\n c = configure(read_config(f)); assert c.name == Path(f).stem, f'{f} names its run {c.name}'"
+    code = """
+import sys; from pathlib import Path; from recsys.experiment import compare_config, configure, read_config
+for f in map(Path, sys.argv[1:]):
+    if f.stem.startswith("compare-"): compare_config(read_config(f))
+    else: name = configure(read_config(f)).name; assert name == f.stem, f"{f} names its run {name}"
+"""
     rc, out = tool("python", "-c", code, *sorted((ROOT/"nbs"/"experiments").glob("*.yaml")))
     return "" if rc == 0 else out
 

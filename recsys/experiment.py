@@ -6,10 +6,12 @@
 __all__ = ['log', 'DataConfig', 'Config', 'explain', 'configure', 'read_config', 'load_tables', 'prepare', 'validator', 'Outputs',
            'outputs', 'finished', 'same_run', 'claim', 'settle', 'locked', 'environment', 'peak_rss_mb', 'JsonLines',
            'logged', 'flatten', 'tracking', 'Record', 'recorded', 'Result', 'say', 'new_model', 'train', 'by_code',
-           'write_results', 'collect', 'run', 'spread_out', 'summarize', 'run_all', 'table', 'number', 'duration',
-           'folded', 'title', 'data_sentence', 'main_metrics', 'metric_frame', 'headline', 'tiles', 'intervals',
-           'chance', 'why_sentence', 'learning_sentence', 'epoch_table', 'items_by_code', 'data_pictures',
-           'config_table', 'timing_table', 'describe', 'show', 'tidy', 'render', 'overview', 'execute']
+           'write_results', 'collect', 'run', 'beyond_full', 'beyond_lists', 'spread_out', 'summarize', 'run_all',
+           'run_split', 'run_model', 'evaluate_run', 'table', 'number', 'duration', 'folded', 'title', 'data_sentence',
+           'main_metrics', 'metric_frame', 'headline', 'tiles', 'intervals', 'chance', 'why_sentence',
+           'learning_sentence', 'epoch_table', 'segment_tables', 'beyond_html', 'audit_html', 'items_by_code',
+           'data_pictures', 'config_table', 'timing_table', 'describe', 'show', 'tidy', 'render', 'overview', 'execute',
+           'compare_config', 'execute_compare', 'execute_compare_file']
 
 # %% ../nbs/08_experiment.ipynb #8ee757ea
 import contextlib, html, json, logging, os, platform, re, resource, shutil, subprocess, sys, tempfile, threading, time
@@ -18,10 +20,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 import numpy as np, pandas as pd, torch, yaml
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
-from .data import DATASETS, Section, Tables, load, project_root, read, replacing, under_root, unknown
-from .evaluation import Evaluation, EvaluationConfig, evaluate, metric_name, parse_protocol, protocol_name
-from .models.base import ModelConfig, create, model_config, runs_folder
-from .preprocessing import PreprocessingConfig, Split, SplitConfig, given_split, interactions, make_split, part_frame
+from .beyond import Beyond, beyond, beyond_table, genre_matrix, segments
+from .comparison import CompareConfig, compare_runs, with_interval
+from .data import DATASETS, ITEM, USER, Section, Tables, load, project_root, read, replacing, under_root, unknown
+from .evaluation import Evaluation, EvaluationConfig, audit_table, evaluate, metric_name, protocol_name
+from .models.base import ModelConfig, create, load as load_model, model_config, runs_folder
+from .preprocessing import Catalogue, PreprocessingConfig, Split, SplitConfig, given_split, interactions, load_split, make_split, save_split
 from .sampling import SamplingConfig
 from .training import LOWER_IS_BETTER, Fitted, TrainingConfig, fit, resolve, seed_epoch
 
@@ -71,6 +75,7 @@ class Config(Section):
         if "loss" == metric: raise ValueError("training.metric 'loss' says nothing about validation. Choose ndcg_10, hr_10 … or rmse")
         if not rating and (k := re.fullmatch(r"(\w+?)_(\d+)", metric)) is None: raise ValueError(f"training.metric is {metric!r}; expected a metric with its cut-off, as ndcg_10, or rmse, mse, mae")
         if not rating and int(k[2]) not in self.evaluation.ks: raise ValueError(f"training.metric {metric!r} needs the cut-off {k[2]} in evaluation.ks, which are {self.evaluation.ks}")
+        if self.sampling.recency < 1 and getattr(self.model, "loss", "bce") != "bce": raise ValueError(f"sampling.recency weighs positives under model.loss 'bce' only, given {self.model.loss!r}: leave it at 1")
         if self.sampling.negatives == 0 and getattr(self.model, "loss", "") == "bpr": raise ValueError("model.loss 'bpr' compares with negatives: set sampling.negatives to 1 or more")
         return self
 
@@ -123,7 +128,7 @@ def validator(config:Config, split:Split):
     "The function that training calls: metrics of a model on the validation part; None without one"
     if not split.valid.positive.any() if not config.stars else not len(split.valid): return None
     e = config.evaluation
-    protocol = "rating" if config.training.metric in LOWER_IS_BETTER else "full" if "full" in e.protocols else next((p for p in e.protocols if p != "rating"), "full")
+    protocol = "rating" if config.training.metric in LOWER_IS_BETTER else "full" if "full" in e.protocols else next((p for p in e.protocols if p not in ("rating", "candidates")), "full")
     def validate(model):
         s = evaluate(model, split, protocol, e.ks, part="valid", seed=0, ties=e.ties, budget_mb=e.budget_mb).summary()
         return {k: v for k, v in s.items() if not isinstance(v, list) and k not in ("users", "rows")}
@@ -290,6 +295,7 @@ def train(config:Config, split:Split, folder:Path, resolved:dict|None, record:Re
         if record and row["epoch"] > known: record.epoch(row)
     first = fit(new_model(config, split), split, c, validator(config, split), config.seed, folder/"checkpoint"/"last.safetensors", on_epoch, resolved=resolved)
     if not c.refit: return first, first.model
+    first.model.save(folder/"model_valid")   # validation is history to the model that is tested, so only this one may be asked about it
     print(f"refit: afresh on train + validation for {first.best_epoch} epochs", flush=True)
     last = fit(new_model(config, split), split.refit(), c, None, config.seed, folder/"checkpoint"/"refit.safetensors", lambda r: say(r, first.best_epoch, ""),
                stop_after=first.best_epoch or None, resolved=first.resolved)
@@ -305,9 +311,8 @@ def write_results(folder:Path, config:Config, tables:Tables, split:Split, fitted
     model.save(folder/"model")
     fitted.history.to_csv(folder/"history.csv", index=False)
     write = lambda frame, name: frame.to_parquet(folder/name, index=False)
-    for d in ("split", "catalogue"): (folder/d).mkdir(exist_ok=True)
-    for p in ("train", "valid", "test"): write(part_frame(split.part(p), c), f"split/{p}.parquet")
-    if split.fold_in is not None: write(part_frame(split.fold_in, c), "split/fold_in.parquet")
+    save_split(split, folder/"split")
+    (folder/"catalogue").mkdir(exist_ok=True)
     for kind, ids, table in (("user", c.user_ids, tables.users), ("item", c.item_ids, tables.items)):
         write(by_code(table, f"{kind}_id", ids), f"catalogue/{kind}s.parquet")
     evs = list(evaluations.values())
@@ -353,29 +358,44 @@ def _work(config, tables, split, folder, resolved, record, env):
     log.info("started", extra={"fields": {"run": config.name, "resolved": resolved}})
     fitted, model = train(config, split, folder, resolved, record)
     t1, e = time.perf_counter(), config.evaluation
-    args = dict(ks=e.ks, seed=0, ties=e.ties, budget_mb=e.budget_mb)
-    evaluations = {p: evaluate(model, split, p, part="test", history=e.history, **args) for p in e.protocols}
-    if validator(config, split): evaluations |= {f"valid {p}": evaluate(fitted.model, split, p, part="valid", **args) for p in e.protocols}
+    def measured(model, part, history=None):
+        given = lambda p: dict(candidates=e.candidates, collisions=e.collisions) if p == "candidates" else {}
+        return {f"{part} {p}": evaluate(model, split, p, e.ks, part, 0, history, e.ties, e.budget_mb, **given(p)) for p in e.protocols if part == "test" or p != "candidates"}   # a file of candidates holds test items
+    evaluations = measured(model, "test", e.history)
+    if validator(config, split): evaluations |= measured(fitted.model, "valid")
     timing = {"fit_s": t1 - t0, "evaluate_s": time.perf_counter() - t1, "epoch_s": float(fitted.history.seconds.mean()) if len(fitted.history) else None, "peak_rss_mb": peak_rss_mb()}
     write_results(folder, config, tables, split, fitted, model, evaluations)
     metrics = collect(config, tables, split, fitted, evaluations, timing)
+    if (full := evaluations.get("test full")) is not None: metrics["test"]["full"] |= beyond_full(full, split, tables)
     shutil.rmtree(folder/"checkpoint", ignore_errors=True)
     record.results(metrics)
     for f in ("config.yaml", "history.csv", "log.jsonl", "run.json"): record.mlflow.log_artifact(str(folder/f))
     record.mlflow.log_dict(metrics, "metrics.json")
     with replacing(folder/"metrics.json") as f: f.write_text(json.dumps(metrics, indent=1, allow_nan=False))
-    return fitted, model, {p: v for p, v in evaluations.items() if v.part == "test"}, metrics
+    return fitted, model, {v.protocol: v for v in evaluations.values() if v.part == "test"}, metrics
+
+def beyond_full(full:Evaluation, split:Split, tables:Tables)->dict:
+    "What the lists are like besides right, at every cut-off, in the shape of metrics.json"
+    return {k: v for k, v in beyond_lists(full, split, tables).summary().items() if k != "users"}
+
+def beyond_lists(full:Evaluation, split:Split, tables:Tables)->Beyond:
+    "`beyond` of an evaluation's lists, with genres where the items have any"
+    genres = genre_matrix(tables.items, split.catalogue.item_ids) if "genres" in tables.items else None
+    return beyond(full.lists, full.users, split, full.part, genres, full.ks)
 
 # %% ../nbs/08_experiment.ipynb #7794f4d7
 def spread_out(config:Config)->list[Config]:
     "One configuration per seed and fold; a single one is returned as it is"
     seeds = config.seed if isinstance(config.seed, list) else [config.seed]
     s = config.split
-    many = s.fold is None and (s.name == "k_fold" or s.name == "given" and "{fold}" in s.train)
-    folds = list(range(s.folds)) if many else [s.fold]
+    many = s.repeats > 1
+    folds = list(range(s.repeats)) if many else [s.fold]
     if len(seeds)*len(folds) == 1 and not isinstance(config.seed, list) and not many: return [config]
     name = lambda seed, f: config.name + (f"-s{seed}" if isinstance(config.seed, list) else "") + (f"-f{f+1}" if many else "")
-    return [config.model_copy(update={"name": name(seed, f), "seed": seed, "split": s.model_copy(update={"fold": f})}) for seed in seeds for f in folds]
+    def model(seed, f):   # a pretrained part of the same seed and fold: pretrained_gmf: gmf-s{seed}
+        texts = {k: v.replace("{seed}", str(seed)).replace("{fold}", str((f or 0) + 1)) for k, v in config.model if isinstance(v, str)}
+        return config.model.model_copy(update=texts)
+    return [config.model_copy(update={"name": name(seed, f), "seed": seed, "split": s.model_copy(update={"fold": f}), "model": model(seed, f)}) for seed in seeds for f in folds]
 
 def summarize(all_metrics:list)->dict:
     "Mean and standard deviation over runs of every figure of test and valid"
@@ -404,6 +424,36 @@ def run_all(config:Config, tables:Tables|None=None, split:Split|None=None)->list
         with replacing(folder/"metrics.json") as f: f.write_text(json.dumps(summary, indent=1))
         settle(runs, config.name, folder)
     return results
+
+# %% ../nbs/08_experiment.ipynb #53e129ee
+def run_split(folder:Path)->tuple[Split, Tables]:
+    "The split of a finished run, and its tables of items and users"
+    items, users = (pd.read_parquet(folder/f"catalogue/{n}.parquet") for n in ("items", "users"))
+    catalogue, about = Catalogue(users[USER].to_numpy(), items[ITEM].to_numpy()), json.loads((folder/"metrics.json").read_text())
+    return load_split(folder/"split", catalogue, about["data"]["split"]), Tables(pd.DataFrame(columns=[USER, ITEM]), items, users, {"name": about["data"]["name"]})
+
+def run_model(folder:Path, part:str="test", device:str="cpu"):
+    "The model of a finished run that may be asked about `part`"
+    refit = json.loads((folder/"metrics.json").read_text()).get("refit")
+    if part == "valid" and refit and not (folder/"model_valid").is_dir():
+        raise ValueError(f"The run {folder.name!r} was trained again on train and validation, and keeps no model from before. Evaluate it on the test part.")
+    return load_model(folder/("model_valid" if part == "valid" and refit else "model"), device)
+
+def evaluate_run(
+    folder:str|Path,        # of a finished run
+    protocols=("full",),    # as evaluation.protocols
+    part:str="test",        # or valid
+    ks=None,                # cut-offs; None: those of the run
+    candidates:str|None=None, # file of candidate lists; needed by the protocol 'candidates'
+    **options,              # history, ties, collisions, seed, budget_mb: as `evaluate` takes them
+)->tuple[dict, Split, Tables]: # protocol -> Evaluation, and what they were made on
+    "Evaluate a saved run again, without training"
+    folder = Path(folder)
+    (split, tables), model = run_split(folder), run_model(folder, part)
+    told = yaml.safe_load((folder/"config.yaml").read_text())["evaluation"]
+    options = {k: told[k] for k in ("history", "ties", "budget_mb") if k in told} | options
+    given = lambda p: dict(candidates=candidates) if p == "candidates" else {}
+    return {p: evaluate(model, split, p, ks or told["ks"], part, **given(p), **options) for p in protocols}, split, tables
 
 # %% ../nbs/08_experiment.ipynb #7a9b8be6
 def table(frame:pd.DataFrame, digits:int=4, chosen=None, # position of a row that stands out
@@ -443,7 +493,7 @@ def title(config:Config)->str: # HTML
 def data_sentence(config:Config, tables:Tables, split:Split)->str:
     "What the data is and how it is split, in two lines"
     c, s = split.catalogue, config.split
-    share = " / ".join(f"{100*r:g}" for r in s.ratios) + " %"
+    share = " / ".join(f"{100*r:g}" for r in s.ratios) + " %" + (f", window {(s.fold or 0)+1} of {s.windows}" if s.windows > 1 else "")
     rule = {"leave_one_out": "the last positive of each user is the test, the one before it the validation", "time": f"one moment in time divides train from what came later ({share})",
             "users": f"some users are held out whole ({share})", "random": f"rows are divided at random ({share})", "per_user": f"the rows of each user are divided by {'time' if s.order == 'time' else 'chance'} ({share})",
             "k_fold": f"{s.folds} folds, each the test in turn" if s.fold is None else f"fold {s.fold+1} of {s.folds} is the test", "given": "the parts are given by their own files"}[s.name]
@@ -499,13 +549,13 @@ def intervals(table:str)->str:
 def chance(evaluation:Evaluation, split:Split, k:int)->float: # 0 to 1
     "The expected hit ratio of lists in random order: one minus the share of draws of `k` that miss all of a user's positives"
     t = evaluation.n_test.double()
-    n = split.catalogue.n_items - split.history("test").lengths[evaluation.users].double() if evaluation.protocol == "full" else t + parse_protocol(evaluation.protocol).n
+    n = split.catalogue.n_items - split.history("test").lengths[evaluation.users].double() if evaluation.protocol == "full" else torch.bincount(evaluation.candidates.user, minlength=split.catalogue.n_users)[evaluation.users].double()
     i = torch.arange(k)[:, None]
     return float((1 - ((n - t - i).clamp(min=0)/(n - i).clamp(min=1)).prod(0)).mean())
 
 def why_sentence(result:Result)->str:
     "Why full and sampled protocols give different figures; empty if not both were run"
-    ranked = {p: e for p, e in result.evaluations.items() if p == "full" or p.startswith("sampled")}
+    ranked = {p: e for p, e in result.evaluations.items() if e.lists is not None}
     if "full" not in ranked or len(ranked) < 2: return ""
     (k,), easy = {10 if 10 in e.ks else e.ks[-1] for e in ranked.values()}, next(p for p in ranked if p != "full")
     by_chance = "" if "pop" in easy else f": lists in random order would have an HR@{k} of {chance(ranked[easy], result.split, k):.3f} there, and of {chance(ranked['full'], result.split, k):.3f} among all items"
@@ -529,6 +579,28 @@ def epoch_table(result:Result)->str:
     frame = h[names].assign(epoch=h.epoch.astype(int).astype(str), seconds=h.seconds.map("{:.1f}".format)).rename(columns=lambda n: shown.get(n) or (n if n in ("epoch", "loss") else metric_name(n)))
     at = np.flatnonzero(h.epoch == result.fitted.best_epoch)
     return folded(f"All {len(h)} epochs", table(frame, chosen=int(at[0]) if len(at) else None) + "<p class='note'>Every metric at every cut-off is in history.csv of the run.</p>")
+
+def segment_tables(result:Result, full:Evaluation, metric:str="ndcg_10")->str: # HTML
+    "The metric for cold and warm users and items, and for each column of users with few different values"
+    users, parts = result.tables.users, []
+    columns = [c for c in users if c != USER and (1 < users[c].nunique() <= 25 or users[c].dtype.kind in "if")]
+    for by, name in [("cold", "What training knows of them")] + [(c, c.replace("_", " ").capitalize()) for c in columns]:
+        t = segments(full, result.split, metric, by, users)
+        size = "positives" if "positives" in t else "users"
+        shown = pd.DataFrame({name: t.segment.astype(str), size: t[size].map("{:,}".format), metric_name(metric) if size == "users" else f"found @{metric.rpartition('_')[2]}": [with_interval(*x) for x in zip(t["mean"], t.low, t.high)]})
+        parts.append(folded(f"By {name.lower()}", table(shown)) if by != "cold" else table(shown))
+    return "".join(parts)
+
+def beyond_html(result:Result, full:Evaluation, k:int)->str: # HTML
+    "What the lists are like besides right, at one cut-off"
+    b = beyond_table(beyond_lists(full, result.split, result.tables), k)
+    shown = pd.DataFrame({f"at {k}": b.index, "value": [with_interval(*x) if x[1] == x[1] else number(x[0]) for x in zip(b.value, b.low, b.high)], "better": b.better, "what it says": b.meaning})
+    return table(shown)
+
+def audit_html(result:Result)->str: # HTML
+    "Every evaluation's audit, the first one open"
+    parts = [(p, table(audit_table(e))) for p, e in result.evaluations.items()]
+    return "".join(f"<p>{html.escape(protocol_name(p).capitalize())}</p>{t}" if not n else folded(protocol_name(p).capitalize(), t) for n, (p, t) in enumerate(parts))
 
 def items_by_code(result:Result)->pd.DataFrame:
     "The item table in the order of codes"
@@ -615,9 +687,11 @@ def render(notebook:Path, page:Path, title:str):
 def overview(runs:Path, reports:Path)->Path: # reports/index.html
     "The page that lists all reports with their headline figures"
     import jinja2
-    rows = []
+    rows, comparisons = [], []
     for page in sorted(reports.glob("*.html")):
         folder = runs/page.stem
+        if page.stem.startswith("compare-"):
+            comparisons.append(dict(name=page.stem.removeprefix("compare-"), file=page.name)); continue
         if page.stem == "index" or not finished(folder): continue
         m, c = json.loads((folder/"metrics.json").read_text()), yaml.safe_load((folder/"config.yaml").read_text())
         get = lambda protocol, key: m["test"].get(protocol, {}).get(key)
@@ -626,7 +700,7 @@ def overview(runs:Path, reports:Path)->Path: # reports/index.html
                          ndcg=get("full", "ndcg_10"), hr=get("full", "hr_10"), recall=get("full", "recall_20"), sampled=sampled and protocol_name(sampled), sampled_hr=get(sampled, "hr_10"),
                          sampled_ndcg=get(sampled, "ndcg_10"), rmse=get("rating", "rmse"), fit=m["timing"]["fit_s"], finished=m["finished"][:16].replace("T", " ")))
     env = jinja2.Environment(loader=jinja2.FileSystemLoader(project_root()/"reports"/"_templates"), autoescape=True)
-    with replacing(reports/"index.html") as f: f.write_text(env.get_template("index.html.j2").render(rows=rows), encoding="utf8")
+    with replacing(reports/"index.html") as f: f.write_text(env.get_template("index.html.j2").render(rows=rows, comparisons=comparisons), encoding="utf8")
     return reports/"index.html"
 
 def execute(
@@ -664,3 +738,38 @@ def _attach(config, page):
     client = tracking(outputs().mlflow).MlflowClient()
     for c in spread_out(config):
         client.log_artifact(json.loads((outputs().runs/c.name/"run.json").read_text())["mlflow_run_id"], str(page))
+
+# %% ../nbs/08_experiment.ipynb #712724e4
+def compare_config(sections:dict)->CompareConfig:
+    "The validated keys of a comparison; `ValueError` says what is wrong in one line"
+    try: return CompareConfig(**sections)
+    except ValidationError as e: raise ValueError(f"This comparison cannot run. {explain(e)}") from None
+
+def execute_compare(
+    runs,                       # names or folders of finished runs
+    metric:str="ndcg_10",       # sorts the table
+    protocol:str="full",        # full, sampled_N, sampled_pop_N or rating
+    name:str|None=None,         # of the report, compare-NAME.html; None: the names of the runs
+    title:str|None=None,        # heading; None: the names of the runs
+    published=(),               # rows as in `CompareConfig`
+    note:str="",                # a paragraph under the heading
+    notebook:str|Path="nbs/experiments/compare.ipynb",
+)->Path:                        # the report
+    "Compare finished runs through papermill and render the report"
+    config, out = compare_config(dict(name=name, title=title, runs=list(map(str, runs)), metric=metric, protocol=protocol, published=list(published), note=note)), outputs()
+    compare_runs(config.runs, config.protocol, config.metric, n=1)   # what cannot be compared is said in one line, before a kernel starts
+    stem = config.name or "-".join(re.sub(r"[^A-Za-z0-9._-]+", "-", Path(r).name) for r in config.runs)[:80]
+    import papermill as pm
+    from papermill.exceptions import PapermillExecutionError
+    with tempfile.TemporaryDirectory() as d:
+        done, page = Path(d)/"compare.ipynb", out.reports/f"compare-{stem}.html"
+        try: pm.execute_notebook(str(under_root(notebook)), str(done), parameters=config.model_dump(mode="json"), progress_bar=False, cwd=str(project_root()), kernel_name="python3", extra_arguments=["--IPKernelApp.log_level=40"])
+        except PapermillExecutionError as e: raise RuntimeError(f"The comparison {stem!r} stopped: {e.ename}: {e.evalue}") from None
+        render(done, page, config.title or stem)
+    overview(out.runs, out.reports)
+    return page
+
+def execute_compare_file(path:str|Path, overrides:tuple=())->Path: # the report
+    "A comparison written as YAML: the keys of `CompareConfig`; the report is named after the file where the file gives no name"
+    sections = {"name": Path(path).stem.removeprefix("compare-")} | read_config(path, overrides)
+    return execute_compare(**compare_config(sections).model_dump())

@@ -6,7 +6,8 @@
 __all__ = ['TRAIN', 'VALID', 'TEST', 'DROPPED', 'FOLD_IN', 'Catalogue', 'Interactions', 'in_order', 'concat', 'encode',
            'binarize', 'k_core', 'PreprocessingConfig', 'interactions', 'compact', 'Histories', 'histories', 'Query',
            'Split', 'leave_one_out', 'random_rows', 'per_user', 'global_time', 'by_users', 'k_fold', 'cut_valid',
-           'SplitConfig', 'check_disjoint', 'make_split', 'given_split', 'part_frame', 'fit_scaler', 'numeric_features']
+           'SplitConfig', 'check_disjoint', 'make_split', 'given_split', 'part_frame', 'save_split', 'load_split',
+           'fit_scaler', 'numeric_features']
 
 # %% ../nbs/02_preprocessing.ipynb #989d3e54
 import hashlib, os
@@ -314,14 +315,24 @@ def per_user(inter:Interactions, candidates:Tensor, ratios:tuple, order:str, gen
     return part
 
 # %% ../nbs/02_preprocessing.ipynb #0cc91bf5
-def global_time(inter:Interactions, candidates:Tensor, ratios:tuple)->Tensor:
-    "Cut all rows at two moments; equal times fall in file order"
+def global_time(
+    inter:Interactions,
+    candidates:Tensor,         # [n] bool: may be held out
+    ratios:tuple,              # train, validation, test; of the last window where there are several
+    windows:int=1,             # test windows, each `ratios[2]` of all rows, the last one at the end of the data
+    window:int=0,              # which one, from 0
+    train_window:str="expanding", # train from the first row; "moving": as long in every window as in the first
+)->Tensor:                     # [n] part of each row
+    "Cut all rows at two moments, and drop what comes after the window; equal times fall in file order"
     if inter.timestamp is None: raise ValueError("split 'time' needs timestamps and the data has none. Choose 'random' or 'per_user' with order 'random'.")
     order = torch.argsort(inter.row); order = order[torch.argsort(inter.timestamp[order], stable=True)]
-    cuts = [int(len(order)*r + 1e-9) for r in (ratios[0], ratios[0] + ratios[1])]
-    part = torch.empty(len(inter), dtype=torch.int64)
-    part[order] = torch.bucketize(torch.arange(len(order)), t_cuts := torch.tensor(cuts), right=True)
-    part[(part > 0) & ~candidates] = DROPPED
+    shift, rest = (windows - 1 - window)*ratios[2], (windows - 1)*ratios[2]
+    if ratios[0] - rest <= 1e-9: raise ValueError(f"{windows} windows of {ratios[2]:g} each leave no train rows to the first. Use fewer windows, or a smaller test share.")
+    ends = [window*ratios[2] if train_window == "moving" else 0., ratios[0] - shift, ratios[0] + ratios[1] - shift, 1. - shift]
+    begin, *cuts = (int(len(order)*r + 1e-9) for r in ends)
+    place, part = torch.arange(len(order)), torch.empty(len(inter), dtype=torch.int64)
+    part[order] = torch.bucketize(place, torch.tensor(cuts), right=True).masked_fill(place < begin, DROPPED)
+    part[(part > TEST) | (part > TRAIN) & ~candidates] = DROPPED
     return part
 
 # %% ../nbs/02_preprocessing.ipynb #b406f7a8
@@ -355,7 +366,7 @@ def cut_valid(part:Tensor, candidates:Tensor, share:float, generator:torch.Gener
     return part
 
 # %% ../nbs/02_preprocessing.ipynb #a4748b06
-_USES = dict(leave_one_out=set(), random={"ratios"}, per_user={"ratios", "order"}, time={"ratios"}, users={"ratios", "order", "fold_in_share"},
+_USES = dict(leave_one_out=set(), random={"ratios"}, per_user={"ratios", "order"}, time={"ratios", "windows", "train_window", "fold"}, users={"ratios", "order", "fold_in_share"},
              k_fold={"folds", "fold", "valid_share"}, given={"train", "valid", "test", "columns", "valid_share", "folds", "fold"})
 
 class SplitConfig(Section):
@@ -365,7 +376,9 @@ class SplitConfig(Section):
     order:Literal["time", "random"] = Field("time", description="which rows of a user are held out")
     fold_in_share:float = Field(.8, gt=0, lt=1, description="users: share of a held-out user's rows that is history")
     folds:int = Field(5, ge=2, description="k_fold, given with {fold}: how many")
-    fold:int|None = Field(None, ge=0, description="which one, from 0; null runs all")
+    windows:int = Field(1, ge=1, le=100, description="time: how many test windows, the last one at the end of the data")
+    train_window:Literal["expanding", "moving"] = Field("expanding", description="time: train from the first row, or equally many rows in every window")
+    fold:int|None = Field(None, ge=0, description="which fold or window, from 0; null runs all")
     valid_share:float = Field(.1, ge=0, lt=1, description="k_fold, given: share of train cut for validation")
     train:str|None = Field(None, description="given: path; {fold} in it stands for 1 … folds")
     valid:str|None = Field(None, description="given: path; null cuts valid_share from train")
@@ -379,8 +392,15 @@ class SplitConfig(Section):
         ignored = {k for k in self.model_fields_set - {"name"} - _USES[self.name] if getattr(self, k) != type(self).model_fields[k].default}
         if ignored: raise ValueError(f"split '{self.name}' makes no use of {', '.join(sorted(ignored))}; it takes {', '.join(sorted(_USES[self.name])) or 'no other key'}")
         if self.name == "given" and not (self.train and self.test): raise ValueError("split 'given' needs split.train and split.test: paths of Parquet, CSV, u*.base/u*.test or .npy files")
-        if self.fold is not None and self.fold >= self.folds: raise ValueError(f"split.fold is {self.fold}; with {self.folds} folds it goes from 0 to {self.folds-1}")
+        n, what = (self.windows, "windows") if self.name == "time" else (self.folds, "folds")
+        if self.fold is not None and self.fold >= n: raise ValueError(f"split.fold is {self.fold}; with {n} {what} it goes from 0 to {n-1}")
         return self
+    @property
+    def repeats(self)->int: # 1: a single split
+        "How many splits this section stands for: folds or windows"
+        if self.fold is not None: return 1
+        many = {"time": self.windows, "k_fold": self.folds, "given": self.folds if "{fold}" in (self.train or "") else 1}
+        return many.get(self.name, 1)
 
 # %% ../nbs/02_preprocessing.ipynb #1113d00c
 def check_disjoint(split:Split):
@@ -411,7 +431,7 @@ def make_split(
     if c.name == "leave_one_out": part = leave_one_out(inter, may)
     elif c.name == "random": part = random_rows(inter, may, c.ratios, g)
     elif c.name == "per_user": part = per_user(inter, may, c.ratios, c.order, g)
-    elif c.name == "time": part = global_time(inter, may, c.ratios)
+    elif c.name == "time": part = global_time(inter, may, c.ratios, c.windows, c.fold or 0, c.train_window)
     elif c.name == "users": part, _ = by_users(inter, may, c.ratios, c.fold_in_share, c.order, g)
     elif c.name == "k_fold": part = cut_valid(k_fold(inter, may, c.folds, c.fold or 0, g), may, c.valid_share, g)
     else: raise ValueError("split 'given' is read from files: call given_split(config, threshold)")
@@ -464,6 +484,36 @@ def part_frame(inter:Interactions, catalogue:Catalogue)->pd.DataFrame:
     x = {USER: catalogue.user_ids[inter.user.cpu().numpy()], ITEM: catalogue.item_ids[inter.item.cpu().numpy()], RATING: inter.rating,
          "positive": inter.positive, TIMESTAMP: inter.timestamp}
     return pd.DataFrame({k: v.cpu().numpy() if isinstance(v, Tensor) else v for k, v in x.items() if v is not None})
+
+# %% ../nbs/02_preprocessing.ipynb #1e843a66
+_PARTS = ("train", "valid", "test", "fold_in")
+
+def save_split(split:Split, folder:str|Path):
+    "Write the parts as Parquet, with raw ids: train, valid, test and, where there is one, fold_in; rows.parquet holds their places in the ratings table, part after part"
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    parts = {n: p for n in _PARTS if (p := getattr(split, n)) is not None}
+    for name, p in parts.items(): part_frame(p, split.catalogue).to_parquet(Path(folder)/f"{name}.parquet", index=False)
+    pd.DataFrame({"row": torch.cat([p.row for p in parts.values()]).cpu().numpy()}).to_parquet(Path(folder)/"rows.parquet", index=False)
+
+def _load_part(path, catalogue, row):
+    "One part as `save_split` wrote it; ids that the catalogue lacks raise"
+    rows = pd.read_parquet(path)
+    codes = [pd.Index(ids).get_indexer(rows[c]) for ids, c in ((catalogue.user_ids, USER), (catalogue.item_ids, ITEM))]
+    for c, code in zip((USER, ITEM), codes):
+        if (code < 0).any(): raise ValueError(f"{path} holds {c} {rows[c].iloc[int((code < 0).argmax())]!r}, which the run's catalogue lacks. The run does not fit together: train it again.")
+    return Interactions(positive=torch.tensor(rows["positive"].to_numpy(copy=True)), row=row[:len(rows)], **_tensors(rows, *codes))
+
+def load_split(folder:str|Path, catalogue:Catalogue, info:dict={} # of the split, as metrics.json keeps it
+              )->Split:
+    "The inverse of `save_split`"
+    paths = {name: Path(folder)/f"{name}.parquet" for name in (*_PARTS[:3], "rows")}
+    if missing := [p for p in paths.values() if not p.is_file()]: raise FileNotFoundError(f"No {missing[0].name} in {folder}. Expected train, valid, test and rows, as a finished run leaves them.")
+    row, parts = torch.tensor(pd.read_parquet(paths["rows"])["row"].to_numpy(copy=True)), []
+    for name in _PARTS:
+        there = (path := Path(folder)/f"{name}.parquet").is_file()
+        parts.append(_load_part(path, catalogue, row) if there else None)
+        if there: row = row[len(parts[-1]):]
+    return Split(*parts[:3], catalogue, parts[3], info)
 
 # %% ../nbs/02_preprocessing.ipynb #6613d27c
 def fit_scaler(values):

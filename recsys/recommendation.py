@@ -18,7 +18,7 @@ from torch import Tensor
 from .data import ITEM, RATING, TIMESTAMP, USER, under_root, unknown
 from .evaluation import chunk_users, positives, top_k
 from .models.base import Recommender, load
-from .preprocessing import Catalogue, Histories, Interactions, Query, Split, concat, histories
+from .preprocessing import Catalogue, Histories, Query, Split, concat, histories, load_split
 
 # %% ../nbs/07_recommendation.ipynb #6aa69634
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Run:
         return f"Run({self.name}: {self.model.name}, {self.catalogue.n_users:,} users, {self.catalogue.n_items:,} items, {len(self.histories.items):,} interactions)"
 
 # %% ../nbs/07_recommendation.ipynb #6d3c22f3
-_NEEDED = ("metrics.json", "model/model.json", "model/model.safetensors", "catalogue/items.parquet", "catalogue/users.parquet", "split/train.parquet")
+_NEEDED = ("metrics.json", "model/model.json", "model/model.safetensors", "catalogue/items.parquet", "catalogue/users.parquet", *(f"split/{n}.parquet" for n in ("train", "valid", "test", "rows")))
 
 def run_names(root:str|Path="data/runs")->list: # sorted
     "The finished runs under `root` that hold a model"
@@ -70,20 +70,6 @@ def fill_items(
     first = items[[ITEM]].assign(title=title, year=year, genres=genres)
     return pd.concat([first, items.drop(columns=first.columns, errors="ignore")], axis=1)
 
-def _part(path, catalogue, first_row):
-    "A part's file as Interactions"
-    x = pd.read_parquet(path)
-    get = lambda name, dtype: torch.tensor(x[name].to_numpy(copy=True), dtype=dtype) if name in x else None
-    return Interactions(catalogue.encode_users(x[USER]), catalogue.encode_items(x[ITEM]), get("positive", torch.bool),
-                        torch.arange(first_row, first_row+len(x)), get(RATING, torch.float32), get(TIMESTAMP, torch.int64))
-
-def _parts(folder, catalogue):
-    "All parts of a run's split"
-    out = []
-    for name in ("train", "fold_in", "valid", "test"):
-        if (path := folder/f"split/{name}.parquet").is_file(): out.append(_part(path, catalogue, sum(map(len, out))))
-    return out
-
 # %% ../nbs/07_recommendation.ipynb #a8d975bb
 def open_run(
     run:str|Path,              # a name under `root`, or a folder
@@ -96,10 +82,9 @@ def open_run(
     catalogue, model = Catalogue(users[USER].to_numpy(), items[ITEM].to_numpy()), load(folder/"model", device)
     if (model.n_users, model.n_items) != (len(users), len(items)):
         raise ValueError(f"The run {folder.name!r} does not fit together: its model knows {model.n_users:,} users and {model.n_items:,} items, its catalogue {len(users):,} and {len(items):,}. Train it again.")
-    parts = _parts(folder, catalogue)
-    trained = torch.bincount(parts[0].user, minlength=len(users)) > 0
+    split = load_split(folder/"split", catalogue)
     seed = json.loads((folder/"metrics.json").read_text()).get("seed") or 0
-    return Run(folder, model, catalogue, items, users, histories(concat(parts), len(users)), trained, seed)
+    return Run(folder, model, catalogue, items, users, histories(concat([split.train, split.fold_in, split.valid, split.test]), len(users)), split.trained_users, seed)
 
 # %% ../nbs/07_recommendation.ipynb #1fc8a167
 def user_codes(

@@ -214,7 +214,7 @@ def fit(
     return Fitted(model, pd.DataFrame(state.history), state.best_epoch, state.stopped, sum(r["seconds"] for r in state.history), resolved)
 
 def _start(model, split, config, seed, checkpoint, on_epoch):
-    steps = -(-len(model.source(split)[0])//model.batch_size)
+    steps = len(model.batches(split, 0, torch.Generator(model.device)))
     optimizer = make_optimizer(model, config); schedule = make_schedule(optimizer, config, steps)
     if checkpoint is not None and checkpoint.exists():
         best, saved = load_checkpoint(checkpoint, model, optimizer, schedule)
@@ -261,7 +261,7 @@ class _bar:
         self.bar = None
         if show:
             from tqdm import tqdm
-            self.bar = tqdm(total=-(-len(model.source(split)[0])//model.batch_size), desc=f"epoch {epoch}/{last}", leave=epoch == last, unit="batch")
+            self.bar = tqdm(total=len(model.batches(split, epoch, torch.Generator(model.device))), desc=f"epoch {epoch}/{last}", leave=epoch == last, unit="batch")
             self.bar.note = "" if state.best_value is None else f"{config.metric} {abs(state.best_value):.4f} (best, epoch {state.best_epoch}) · "
     def __enter__(self): return self.bar
     def __exit__(self, *_):

@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from ..data import Section, replacing, under_root, unknown
 from ..preprocessing import Query, Split
-from ..sampling import NegativeSampler, SamplingConfig, loader
+from ..sampling import AllNegatives, NegativeSampler, SamplingConfig, loader
 
 # %% ../../nbs/04_models/00_base.ipynb #716c4e19
 class ModelConfig(Section):
@@ -149,6 +149,7 @@ class Popularity(Recommender):
 class GradientRecommender(Recommender, nn.Module):
     "A model trained by `loss(batch)` over `batches(split, epoch, generator)`"
     learns_from_rows:bool = False   # True: labels or stars of the rows, no negatives
+    scores_all:bool = False         # True: can learn from all items of a user at once (sampling.name 'all')
     def __init__(self, config, n_users, n_items):
         nn.Module.__init__(self); Recommender.__init__(self, config, n_users, n_items)
         self.sampling, self.batch_size, self._source, self.sampling_audit = SamplingConfig(), 1024, None, {}
@@ -161,12 +162,16 @@ class GradientRecommender(Recommender, nn.Module):
         if self._source is None or self._source[0] is not split.train:
             train = split.train.to(self.device)
             plain = self.learns_from_rows or self.sampling.negatives == 0
-            sampler = None if plain else NegativeSampler(train, self.n_users, self.n_items, self.sampling, split.catalogue.user_ids)
-            self.sampling_audit = {} if plain or sampler.low is None else {"users_without_low_ratings": sampler.users_without_low}
-            self._source = (split.train, train if plain else train[train.positive], sampler)
+            rows, sampler = train if plain else train[train.positive], None
+            if not plain and self.sampling.name == "all":
+                if not self.scores_all: raise ValueError(f"sampling.name 'all' weighs every item for every user, which costs too much with '{self.name}': only inner products give all scores in one matrix product. Use uniform.")
+                sampler = AllNegatives(rows, self.n_items, self.sampling, split.catalogue.user_ids)
+            elif not plain: sampler = NegativeSampler(train, self.n_users, self.n_items, self.sampling, split.catalogue.user_ids)
+            self.sampling_audit = {} if getattr(sampler, "low", None) is None else {"users_without_low_ratings": sampler.users_without_low}
+            self._source = (split.train, rows, sampler)
         return self._source[1:]
     def batches(self, split:Split, epoch:int, generator:torch.Generator):
-        "Dictionaries of tensors on the model's device"
+        "Dictionaries of tensors on the model's device; knows its length"
         return loader(*self.source(split), self.batch_size, generator)
     def loss(self, batch:dict)->Tensor:
         "Scalar, a mean over the batch"
