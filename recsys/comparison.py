@@ -356,7 +356,7 @@ def forest(c:Comparison):
         others = {0: "the others are significantly worse" if len(t) > 2 else "the other is significantly worse", len(t)-1: "none can be told apart from it" if len(t) > 2 else "the other cannot be told apart from it"}
         tail = "" if len(t) == 1 else "; " + others.get(same, f"{same} of the other {len(t)-1} cannot be told apart from it")
         ticks = " · ticks: seeds or folds" if (t.runs > 1).any() else ""
-        caption(ax, f"{c.best} has the best {c.metric_name}, {said(t['mean'][0])}{tail}", f"{c.metric_name}, {protocol_name(c.protocol)} · lines: 95 % intervals{ticks}", width=55)
+        caption(ax, f"{c.best} has the best {c.metric_name}, {said(t['mean'][0])}{tail}", f"{c.metric_name}, {protocol_name(c.protocol)}\nlines: 95 % intervals{ticks}", width=55)
         return fig
     return themed(draw)()
 
@@ -373,7 +373,7 @@ def difference_forest(c:Comparison, name:str|None=None): # None: the best
         ax.axvline(0, color=PALETTE["ink"], lw=1.2); ax.xaxis.set_major_locator(MaxNLocator(5)); ax.set(yticks=range(len(t)), yticklabels=t.run); ax.set_ylim(len(t) - .4, -.6); ax.grid(False, axis="y")
         far = t.run[t.p_holm < .05]
         which = "No run differs" if not len(far) else f"{'Only ' if len(t) > 1 else ''}{far.iloc[0]} differs" if len(far) == 1 else "All others differ" if len(far) == len(t) else f"{len(far)} of {len(t)} runs differ"
-        caption(ax, f"{which} significantly from {name}", f"difference in {c.difference_name} from {name} · 95 % intervals · p by Holm", width=55)
+        caption(ax, f"{which} significantly from {name}", f"difference in {c.difference_name} from {name}\n95 % intervals · p-values by Holm", width=55)
         return fig
     return themed(draw)()
 

@@ -24,6 +24,7 @@ from .beyond import Beyond, beyond, beyond_table, genre_matrix, segments
 from .comparison import CompareConfig, compare_runs, with_interval
 from .data import DATASETS, ITEM, USER, Section, Tables, load, project_root, read, replacing, under_root, unknown
 from .evaluation import Evaluation, EvaluationConfig, audit_table, evaluate, metric_name, protocol_name
+from .models.baselines import with_genres
 from .models.base import ModelConfig, create, load as load_model, model_config, runs_folder
 from .preprocessing import Catalogue, PreprocessingConfig, Split, SplitConfig, given_split, interactions, load_split, make_split, save_split
 from .sampling import SamplingConfig
@@ -120,9 +121,9 @@ def prepare(config:Config)->tuple[Tables, Split]:
     "Tables and split, as the configuration says"
     rows, seed, cache = "all" if config.stars else "positive", config.seed if isinstance(config.seed, int) else config.seed[0], "data/processed"
     tables = load_tables(config.data)
-    if config.split.name == "given": return tables, given_split(config.split, config.preprocessing.threshold, seed, rows, cache)
-    inter, catalogue = interactions(tables, **config.preprocessing.model_dump(), cache=cache)
-    return tables, make_split(inter, catalogue, config.split, seed, rows)
+    if config.split.name == "given": split = given_split(config.split, config.preprocessing.threshold, seed, rows, cache)
+    else: split = make_split(*interactions(tables, **config.preprocessing.model_dump(), cache=cache), config.split, seed, rows)
+    return tables, with_genres(split, tables.items) if "genres" in tables.items else split
 
 def validator(config:Config, split:Split):
     "The function that training calls: metrics of a model on the validation part; None without one"
@@ -296,7 +297,7 @@ def train(config:Config, split:Split, folder:Path, resolved:dict|None, record:Re
     first = fit(new_model(config, split), split, c, validator(config, split), config.seed, folder/"checkpoint"/"last.safetensors", on_epoch, resolved=resolved)
     if not c.refit: return first, first.model
     first.model.save(folder/"model_valid")   # validation is history to the model that is tested, so only this one may be asked about it
-    print(f"refit: afresh on train + validation for {first.best_epoch} epochs", flush=True)
+    print("refit: afresh on train + validation" + f" for {first.best_epoch} epochs"*bool(first.best_epoch), flush=True)
     last = fit(new_model(config, split), split.refit(), c, None, config.seed, folder/"checkpoint"/"refit.safetensors", lambda r: say(r, first.best_epoch, ""),
                stop_after=first.best_epoch or None, resolved=first.resolved)
     return first, last.model
@@ -430,7 +431,8 @@ def run_split(folder:Path)->tuple[Split, Tables]:
     "The split of a finished run, and its tables of items and users"
     items, users = (pd.read_parquet(folder/f"catalogue/{n}.parquet") for n in ("items", "users"))
     catalogue, about = Catalogue(users[USER].to_numpy(), items[ITEM].to_numpy()), json.loads((folder/"metrics.json").read_text())
-    return load_split(folder/"split", catalogue, about["data"]["split"]), Tables(pd.DataFrame(columns=[USER, ITEM]), items, users, {"name": about["data"]["name"]})
+    split = load_split(folder/"split", catalogue, about["data"]["split"])
+    return with_genres(split, items) if "genres" in items else split, Tables(pd.DataFrame(columns=[USER, ITEM]), items, users, {"name": about["data"]["name"]})
 
 def run_model(folder:Path, part:str="test", device:str="cpu"):
     "The model of a finished run that may be asked about `part`"
@@ -522,7 +524,7 @@ def headline(results:list)->str:
     first, many = results[0], len(results) > 1
     summary = summarize([r.metrics for r in results])["test"] if many else None
     out = tiles(first, summary, len(results))
-    note = ("Trained on train + validation, for as many epochs as validation chose." if first.config.training.refit else "Trained on train alone; validation chose the epoch.") if len(first.fitted.history) else "Computed from train in closed form: there are no epochs to choose from."
+    note = ("Trained on train + validation, for as many epochs as validation chose." if first.config.training.refit else "Trained on train alone; validation chose the epoch.") if len(first.fitted.history) else f"Computed from train{' + validation'*first.config.training.refit} in closed form: there are no epochs to choose from."
     e = next(iter(first.evaluations.values()))
     units = f"{int(e.n_test.sum()):,} ratings of {e.users.numel():,} users" if e.protocol == "rating" else f"{e.users.numel():,} users"
     detail = intervals(table(metric_frame(first))) + f"<p class='note'>Means over {units} of the test part; in brackets, 95 % intervals. {note}</p>"

@@ -206,7 +206,7 @@ def fit(
     model = model.to(resolved["device"])
     if not isinstance(model, GradientRecommender):
         model.fit(split)
-        return Fitted(model, pd.DataFrame(), 0, False, time.perf_counter() - start, resolved)
+        return Fitted(model, pd.DataFrame(columns=["epoch", "loss", "lr", "seconds"]), 0, False, time.perf_counter() - start, resolved)
     model.batch_size = resolved["batch_size"]
     state, best = _start(model, split, config, seed, checkpoint, on_epoch)
     if not state.done: _loop(model, split, config, validate, seed, checkpoint, on_epoch, stop_after or config.epochs, progress, *state.parts, state, best)
