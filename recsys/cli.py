@@ -34,7 +34,7 @@ def show(frame, title:str=""):
     for c in frame: table.add_column(str(c), justify="right" if frame[c].dtype.kind in "if" else "left")
     text = lambda v: "" if v is None or v != v else f"{v:.4f}" if isinstance(v, float) else str(v)
     for row in frame.astype(object).itertuples(index=False): table.add_row(*(Text(text(v)) for v in row))
-    console = Console()
+    console = Console(force_jupyter=False)
     if not console.is_terminal: console.width = 160
     console.print(table)
 

@@ -6,12 +6,12 @@
 __all__ = ['log', 'DataConfig', 'Config', 'explain', 'configure', 'read_config', 'load_tables', 'prepare', 'validator', 'Outputs',
            'outputs', 'finished', 'same_run', 'claim', 'settle', 'locked', 'environment', 'peak_rss_mb', 'JsonLines',
            'logged', 'flatten', 'tracking', 'Record', 'recorded', 'Result', 'say', 'new_model', 'train', 'by_code',
-           'write_results', 'collect', 'run', 'beyond_full', 'beyond_lists', 'spread_out', 'summarize', 'run_all',
-           'run_split', 'run_model', 'evaluate_run', 'table', 'number', 'duration', 'folded', 'title', 'data_sentence',
-           'main_metrics', 'metric_frame', 'headline', 'tiles', 'intervals', 'chance', 'why_sentence',
-           'learning_sentence', 'epoch_table', 'segment_tables', 'beyond_html', 'audit_html', 'items_by_code',
-           'data_pictures', 'config_table', 'timing_table', 'describe', 'show', 'tidy', 'render', 'overview', 'execute',
-           'compare_config', 'execute_compare', 'execute_compare_file']
+           'write_results', 'collect', 'run', 'measured', 'beyond_full', 'beyond_lists', 'spread_out', 'summarize',
+           'reopen', 'run_all', 'run_split', 'run_model', 'evaluate_run', 'table', 'number', 'duration', 'folded',
+           'title', 'data_sentence', 'main_metrics', 'metric_frame', 'headline', 'tiles', 'intervals', 'chance',
+           'why_sentence', 'learning_sentence', 'epoch_table', 'segment_tables', 'beyond_html', 'audit_html',
+           'items_by_code', 'data_pictures', 'config_table', 'timing_table', 'describe', 'show', 'tidy', 'render',
+           'overview', 'execute', 'compare_config', 'execute_compare', 'execute_compare_file']
 
 # %% ../nbs/08_experiment.ipynb #8ee757ea
 import contextlib, html, json, logging, os, platform, re, resource, shutil, subprocess, sys, tempfile, threading, time
@@ -359,21 +359,24 @@ def _work(config, tables, split, folder, resolved, record, env):
     log.info("started", extra={"fields": {"run": config.name, "resolved": resolved}})
     fitted, model = train(config, split, folder, resolved, record)
     t1, e = time.perf_counter(), config.evaluation
-    def measured(model, part, history=None):
-        given = lambda p: dict(candidates=e.candidates, collisions=e.collisions) if p == "candidates" else {}
-        return {f"{part} {p}": evaluate(model, split, p, e.ks, part, 0, history, e.ties, e.budget_mb, **given(p)) for p in e.protocols if part == "test" or p != "candidates"}   # a file of candidates holds test items
-    evaluations = measured(model, "test", e.history)
-    if validator(config, split): evaluations |= measured(fitted.model, "valid")
+    evaluations = measured(config, split, model, "test", e.history)
+    if validator(config, split): evaluations |= {f"valid {p}": v for p, v in measured(config, split, fitted.model, "valid").items()}
     timing = {"fit_s": t1 - t0, "evaluate_s": time.perf_counter() - t1, "epoch_s": float(fitted.history.seconds.mean()) if len(fitted.history) else None, "peak_rss_mb": peak_rss_mb()}
     write_results(folder, config, tables, split, fitted, model, evaluations)
     metrics = collect(config, tables, split, fitted, evaluations, timing)
-    if (full := evaluations.get("test full")) is not None: metrics["test"]["full"] |= beyond_full(full, split, tables)
+    if (full := evaluations.get("full")) is not None: metrics["test"]["full"] |= beyond_full(full, split, tables)
     shutil.rmtree(folder/"checkpoint", ignore_errors=True)
     record.results(metrics)
     for f in ("config.yaml", "history.csv", "log.jsonl", "run.json"): record.mlflow.log_artifact(str(folder/f))
     record.mlflow.log_dict(metrics, "metrics.json")
     with replacing(folder/"metrics.json") as f: f.write_text(json.dumps(metrics, indent=1, allow_nan=False))
-    return fitted, model, {v.protocol: v for v in evaluations.values() if v.part == "test"}, metrics
+    return fitted, model, {p: v for p, v in evaluations.items() if v.part == "test"}, metrics
+
+def measured(config:Config, split:Split, model, part:str, history:str|None=None)->dict: # protocol -> Evaluation
+    "Every protocol of the section on one part; a file of candidates holds test items, so it says nothing about validation"
+    e = config.evaluation
+    given = lambda p: dict(candidates=e.candidates, collisions=e.collisions) if p == "candidates" else {}
+    return {p: evaluate(model, split, p, e.ks, part, 0, history, e.ties, e.budget_mb, **given(p)) for p in e.protocols if part == "test" or p != "candidates"}
 
 def beyond_full(full:Evaluation, split:Split, tables:Tables)->dict:
     "What the lists are like besides right, at every cut-off, in the shape of metrics.json"
@@ -409,13 +412,24 @@ def summarize(all_metrics:list)->dict:
     timing = pd.DataFrame([x["timing"] for x in all_metrics]).astype(float)
     return out | {"timing": timing[["fit_s", "evaluate_s"]].sum().to_dict() | {"peak_rss_mb": timing.peak_rss_mb.max()}}
 
+def reopen(config:Config)->Result|None:
+    "A finished run of this very configuration and data, as `run` returned it; None if there is none"
+    folder = outputs().runs/config.name
+    if not finished(folder): return None
+    state, metrics, (tables, split) = json.loads((folder/"run.json").read_text()), json.loads((folder/"metrics.json").read_text()), prepare(config)
+    if state["about"] != {"config": config.model_dump(mode="json"), "sha256": tables.info.get("sha256")}: return None
+    model, history = load_model(folder/"model"), pd.read_csv(folder/"history.csv")
+    watched = load_model(folder/"model_valid") if (folder/"model_valid").is_dir() else model
+    fitted = Fitted(watched, history, metrics["best_epoch"], metrics["stopped_early"], float(history.seconds.sum()), state["resolved"])
+    return Result(config, folder, tables, split, fitted, model, measured(config, split, model, "test", config.evaluation.history), metrics, state["environment"])
+
 def run_all(config:Config, tables:Tables|None=None, split:Split|None=None)->list[Result]:
     "Run every seed and fold; with more than one, write the summary under the experiment's own name"
     configs = spread_out(config)
     if len(configs) == 1 and configs[0] is config: return [run(config, tables, split)]
-    results = []
+    results, whole = [], finished(outputs().runs/config.name)   # what an interrupted experiment has finished is kept; a finished one is made anew
     for c in configs:
-        print(f"— {c.name}", flush=True); results.append(run(c))
+        print(f"— {c.name}", flush=True); results.append((None if whole else reopen(c)) or run(c))
     summary = summarize([r.metrics for r in results]) | {"runs": [c.name for c in configs], "seed": config.seed, "model": config.model.name,
         "audit": {}, "data": results[0].metrics["data"], "finished": results[-1].metrics["finished"]}
     runs, about = outputs().runs, {"config": config.model_dump(mode="json")}
@@ -590,14 +604,14 @@ def segment_tables(result:Result, full:Evaluation, metric:str="ndcg_10")->str: #
         t = segments(full, result.split, metric, by, users)
         size = "positives" if "positives" in t else "users"
         shown = pd.DataFrame({name: t.segment.astype(str), size: t[size].map("{:,}".format), metric_name(metric) if size == "users" else f"found @{metric.rpartition('_')[2]}": [with_interval(*x) for x in zip(t["mean"], t.low, t.high)]})
-        parts.append(folded(f"By {name.lower()}", table(shown)) if by != "cold" else table(shown))
+        parts.append(folded(f"By {name.lower()}", intervals(table(shown))) if by != "cold" else intervals(table(shown)))
     return "".join(parts)
 
 def beyond_html(result:Result, full:Evaluation, k:int)->str: # HTML
     "What the lists are like besides right, at one cut-off"
     b = beyond_table(beyond_lists(full, result.split, result.tables), k)
-    shown = pd.DataFrame({f"at {k}": b.index, "value": [with_interval(*x) if x[1] == x[1] else number(x[0]) for x in zip(b.value, b.low, b.high)], "better": b.better, "what it says": b.meaning})
-    return table(shown)
+    shown = pd.DataFrame({"value": [with_interval(*x) if x[1] == x[1] else number(x[0]) for x in zip(b.value, b.low, b.high)], "better": b.better, "what it says": b.meaning}, index=b.index.rename(f"at {k}"))
+    return intervals(table(shown))
 
 def audit_html(result:Result)->str: # HTML
     "Every evaluation's audit, the first one open"
