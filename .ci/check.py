@@ -61,9 +61,10 @@ def readme_in_step():
 def experiments_valid():
     "every experiment file is accepted"
     code = """
-import sys; from pathlib import Path; from recsys.experiment import compare_config, configure, read_config
+import sys; from pathlib import Path; from recsys.experiment import compare_config, configure, read_config; from recsys.sweep import sweep_config
 for f in map(Path, sys.argv[1:]):
     if f.stem.startswith("compare-"): compare_config(read_config(f))
+    elif f.stem.startswith("sweep-"): name = sweep_config(read_config(f)).name; assert f"sweep-{name}" == f.stem, f"{f} names its study {name}"
     else: name = configure(read_config(f)).name; assert name == f.stem, f"{f} names its run {name}"
 """
     rc, out = tool("python", "-c", code, *sorted((ROOT/"nbs"/"experiments").glob("*.yaml")))
