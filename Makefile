@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GOMP_SPINCOUNT ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test export readme clean-notebooks lab mlflow mlflow-gc clean
+.PHONY: help setup run test leaderboard insights benchmark export readme clean-notebooks lab mlflow mlflow-gc clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -23,6 +23,20 @@ setup: .venv/.installed ## make .venv and install the tested versions
 
 run: setup ## data, training, evaluation, recommendations, report (EXPERIMENT=file.yaml)
 	$(BIN)/recsys run $(EXPERIMENT)
+
+leaderboard: setup ## every model on every board with its setting; finished runs are kept (hours on two cores)
+	$(BIN)/recsys leaderboard --workers $(WORKERS)
+
+insights: setup ## what newcomers ask, answered with figures and intervals
+	$(BIN)/recsys report nbs/experiments/insights.yaml
+
+.peers/.installed:
+	$(PYTHON) -m venv .peers
+	.peers/bin/python -m pip install --quiet 'implicit==0.7.2' 'irspack==0.4.0' 'lenskit==2025.6.1'
+	@touch $@
+
+benchmark: setup .peers/.installed ## training beside other libraries, which are installed into .peers
+	$(BIN)/recsys report nbs/experiments/benchmark.yaml
 
 test: setup ## all checks: notebooks, package and README in step; every notebook runs
 	@$(BIN)/python .ci/check.py --workers $(WORKERS)
@@ -48,5 +62,5 @@ mlflow-gc: setup ## remove deleted MLflow runs for good
 	@MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-$(STORE)} $(BIN)/mlflow gc --backend-store-uri $${MLFLOW_TRACKING_URI:-$(STORE)}
 
 clean: ## remove what can be made again: caches and .venv, but no run, report, record or raw data
-	rm -rf .venv build dist *.egg-info data/processed
+	rm -rf .venv .peers build dist *.egg-info data/processed
 	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf

@@ -43,6 +43,7 @@ def notebooks_clean():
         cells, name = json.loads(p.read_text())["cells"], p.relative_to(ROOT)
         if p.stat().st_size > 1_000_000: wrong.append(f"{name} is over 1 MB")
         if any(o["output_type"] == "error" for c in cells for o in c.get("outputs", [])): wrong.append(f"{name} holds an error output")
+        if any("site-packages/" in json.dumps(c.get("outputs", [])) for c in cells): wrong.append(f"{name} shows a warning with a path of the machine that ran it")
         if any("skip_exec" in "".join(c["source"]) for c in cells): wrong.append(f"{name} hides itself from the tests (skip_exec)")
     return "" if rc == 0 and not wrong else out + "\n".join(wrong)
 
@@ -61,13 +62,16 @@ def readme_in_step():
 def experiments_valid():
     "every experiment file is accepted"
     code = """
-import sys; from pathlib import Path; from recsys.experiment import compare_config, configure, read_config; from recsys.sweep import sweep_config
+import sys; from pathlib import Path; from recsys.experiment import compare_config, configure, read_config; from recsys.sweep import sweep_config; from recsys.leaderboard import read_leaderboard; from recsys.insights import insights_config
 for f in map(Path, sys.argv[1:]):
     if f.stem.startswith("compare-"): compare_config(read_config(f))
     elif f.stem.startswith("sweep-"): name = sweep_config(read_config(f)).name; assert f"sweep-{name}" == f.stem, f"{f} names its study {name}"
+    elif f.stem == "leaderboard": read_leaderboard(f)
+    elif f.stem == "insights": insights_config(read_config(f))
+    elif f.stem == "benchmark": assert read_config(f)["name"] == f.stem
     else: name = configure(read_config(f)).name; assert name == f.stem, f"{f} names its run {name}"
 """
-    rc, out = tool("python", "-c", code, *sorted((ROOT/"nbs"/"experiments").glob("*.yaml")))
+    rc, out = tool("python", "-c", code, *sorted((ROOT/"nbs"/"experiments").rglob("*.yaml")))
     return "" if rc == 0 else out
 
 def notebook_runs(path):

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from .data import USER, unknown
 from .preprocessing import Histories, Split
-from .evaluation import (Evaluation, Truth, activity_table, check_ks, chunk_users, contains, mean_interval, metric_name, pair_keys, popularity_table,
-                               positives, protocol_name, quantile_groups)
+from .evaluation import (Evaluation, activity_table, check_ks, chunk_users, contains, found_positives, mean_interval, metric_name, pair_keys, popularity_table,
+                               protocol_name, quantile_groups)
 
 # %% ../nbs/06a_beyond_accuracy.ipynb #27335085
 def exposure(
@@ -268,12 +268,8 @@ def _column(evaluation, split, metric, users, by, groups, most=24):
 
 def _cold(evaluation, split, k, few=5):
     "Positives by the training rows of their item, and by whether the user has a history"
-    if evaluation.lists is None: raise ValueError(f"The protocol {evaluation.protocol!r} ranks nothing. Use full or sampled_99, say.")
-    if k > evaluation.lists.shape[1]: raise ValueError(f"The lists hold {evaluation.lists.shape[1]} items; expected at least k = {k}. Evaluate with ks up to {k}.")
-    c, lists = evaluation.candidates, evaluation.lists[:, :k]   # candidates' labels are what was to be found
-    truth = positives(split, evaluation.part, check=False) if c is None else Truth.of(c.user[c.label], c.item[c.label], split.catalogue.n_items)
-    listed = pair_keys(evaluation.users[:, None], lists, truth.n_items)[lists >= 0].sort().values
-    found, rows = contains(listed, truth.keys).double(), truth.rows
+    truth, found = found_positives(evaluation, split, k)
+    found, rows = found.double(), truth.rows
     trained = torch.bincount(split.train.item, minlength=truth.n_items)[truth.items]
     stranger = split.history(evaluation.part).lengths[truth.users][rows] == 0
     groups = {"item in no training row": trained == 0, f"item in 1–{few-1}": (trained > 0) & (trained < few), f"item in {few} or more": trained >= few,

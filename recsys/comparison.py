@@ -305,6 +305,7 @@ def compare_runs(
     root:str|Path|None=None,   # where names are looked up
     generator:torch.Generator|None=None, # of the random signs; None: seed 0
     n:int=10_000,              # patterns of signs
+    pairs:str="all",           # all, or best: each other with the best alone, so that fewer p-values are corrected
 )->Comparison:
     "Read, check and compare finished runs; different test rows raise ValueError"
     given = [r if isinstance(r, RunValues) else read_run(r, root) for r in runs]
@@ -318,8 +319,9 @@ def compare_runs(
     order = sorted(named, key=lambda x: means[x][0] if lower else -means[x][0])
     w = given[0].weights(protocol)
     w = w if w is None else w.loc[frame.index]
-    pairs = compare({x: frame[x] for x in order}, None, generator, n, w, lower) if len(order) > 1 else pd.DataFrame(columns=["run", "other", "p_holm"])
-    c = Comparison({x: named[x] for x in order}, protocol, metric, frame[order], w, pairs, pd.DataFrame(), left_out, notes)
+    if pairs not in ("all", "best"): raise unknown("pairs", pairs, ("all", "best"))
+    found = compare({x: frame[x] for x in order}, order[0] if pairs == "best" else None, generator, n, w, lower) if len(order) > 1 else pd.DataFrame(columns=["run", "other", "p_holm"])
+    c = Comparison({x: named[x] for x in order}, protocol, metric, frame[order], w, found, pd.DataFrame(), left_out, notes)
     p = {} if len(order) == 1 else c.against(order[0]).set_index("run").p_holm.to_dict()
     rows = []
     for x in order:

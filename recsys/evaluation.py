@@ -8,8 +8,8 @@ __all__ = ['METRICS', 'AUDITS', 'pair_keys', 'contains', 'Truth', 'hit_ratio', '
            'top_k', 'check_overlap', 'positives', 'chunk_users', 'Candidates', 'draw_candidates', 'read_frame',
            'first_seen', 'read_candidates', 'Predictions', 'Protocol', 'parse_protocol', 'EvaluationConfig',
            'Evaluation', 'leakage', 'evaluate', 'audit_table', 'evaluate_lists', 'metric_name', 'protocol_name',
-           'compare_protocols', 'quantile_groups', 'activity_table', 'popularity_table', 'quality_by_activity',
-           'quality_by_popularity']
+           'compare_protocols', 'quantile_groups', 'activity_table', 'found_positives', 'popularity_table',
+           'quality_by_activity', 'quality_by_popularity']
 
 # %% ../nbs/06_evaluation.ipynb #4edc3019
 import os, re
@@ -23,6 +23,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 from .data import ITEM, RATING, USER, Section, _columns, _here, _id_values, _is_parquet, _open, _own, check_ratings, unknown
 from .preprocessing import Catalogue, Interactions, Split, histories
+from .sampling import GOLDEN, mix_, signed
 
 # %% ../nbs/06_evaluation.ipynb #13712b11
 def pair_keys(
@@ -141,18 +142,6 @@ def mean_interval(
     return m, m - half, m + half
 
 # %% ../nbs/06_evaluation.ipynb #38ee81f5
-def _signed(x): return (int(x) + 2**63) % 2**64 - 2**63   # 64 bits as torch holds them
-_GOLDEN, _MIX1, _MIX2 = map(_signed, (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
-
-def _mix(z):
-    "splitmix64's last step, in place; products wrap at 64 bits, and the masks make the shifts unsigned"
-    t = torch.empty_like(z)
-    for shift, factor in ((30, _MIX1), (27, _MIX2), (31, None)):
-        torch.bitwise_right_shift(z, shift, out=t)
-        z.bitwise_xor_(t.bitwise_and_((1 << (64-shift)) - 1))
-        if factor is not None: z.mul_(factor)
-    return z
-
 def hash_key(
     seed:int,      # any integer
     users:Tensor,  # user codes
@@ -160,10 +149,10 @@ def hash_key(
     stream:int=0,  # keys of one stream say nothing about another's: 0 orders ties, 1 draws candidates
 )->Tensor:         # int64 in [0, 2**62)
     "A fixed pseudo-random key of (seed, user, item); splitmix64 (Steele, Lea & Flood, 2014)"
-    start = _mix(torch.tensor(_signed(seed), device=users.device))
-    start = _mix(start + (torch.tensor(stream, device=users.device)+1)*_GOLDEN)
-    start = _mix(start + users*_GOLDEN)
-    return _mix(start + (items+1)*_GOLDEN).bitwise_and_(2**62-1)
+    start = mix_(torch.tensor(signed(seed), device=users.device))
+    start = mix_(start + (torch.tensor(stream, device=users.device)+1)*GOLDEN)
+    start = mix_(start + users*GOLDEN)
+    return mix_(start + (items+1)*GOLDEN).bitwise_and_(2**62-1)
 
 def uniform(key:Tensor)->Tensor: # float64
     "A key as a number in (0, 1)"
@@ -464,11 +453,15 @@ def _predict(model, split, part, history, budget_mb):
         raise ValueError("The split holds out positives only, so errors in stars would leave out all low ratings. Make the split of all rows: make_split(…, rows='all').")
     inter = inter[torch.argsort(inter.user, stable=True)]
     users, count = inter.user.unique_consecutive(return_counts=True)
-    ends, out = count.cumsum(0), []
-    for rows in torch.arange(len(users)).split(chunk_users(int(count.max()), budget_mb)):
-        mine = slice(int(ends[rows[0]] - count[rows[0]]), int(ends[rows[-1]]))
-        who = torch.repeat_interleave(torch.arange(len(rows)), count[rows])
-        stars = model.predict(split.query(part, users[rows], history=history), who, inter.item[mine])
+    timed = getattr(model, "uses_now", False) and inter.timestamp is not None   # then each row is asked at its own time
+    asked, each, now = (inter.user, torch.ones_like(inter.user), inter.timestamp) if timed else (users, count, None)
+    width = int(split.history(part).lengths.max()) if timed else int(count.max())
+    ends, out = each.cumsum(0), []
+    for rows in torch.arange(len(asked)).split(chunk_users(max(width, 1), budget_mb)):
+        mine = slice(int(ends[rows[0]] - each[rows[0]]), int(ends[rows[-1]]))
+        who = torch.repeat_interleave(torch.arange(len(rows)), each[rows])
+        query = split.query(part, asked[rows], history=history)
+        stars = model.predict(replace(query, now=now[rows]) if timed else query, who, inter.item[mine])
         out.append(_checked(stars[:, None], inter.user[mine], 1, model, split.catalogue)[:, 0].cpu())
     return Predictions(inter.user, inter.item, inter.rating, torch.cat(out)), users, count
 
@@ -805,6 +798,19 @@ def activity_table(
     means = [mean_interval(evaluation.values[metric][code == g], weights[code == g]) for g in range(len(labels))]
     return pd.DataFrame({"history": labels, "users": np.bincount(code), **dict(zip(("mean", "low", "high"), np.array(means).T))})
 
+def found_positives(
+    evaluation:Evaluation,
+    split:Split,
+    k:int,                   # found among the first k
+)->tuple[Truth, Tensor]:     # what was to be found; bool, one for each of its items
+    "Which positives a ranking found; of given candidates, which of those that their labels name"
+    if evaluation.lists is None: raise ValueError(f"The protocol {evaluation.protocol!r} ranks nothing. Use full or sampled_99, say.")
+    if k > evaluation.lists.shape[1]: raise ValueError(f"The lists hold {evaluation.lists.shape[1]} items; expected at least k = {k}. Evaluate with ks up to {k}.")
+    c, lists = evaluation.candidates, evaluation.lists[:, :k]
+    truth = positives(split, evaluation.part, check=False) if c is None else Truth.of(c.user[c.label], c.item[c.label], split.catalogue.n_items)
+    listed = pair_keys(evaluation.users[:, None], lists, truth.n_items)[lists >= 0].sort().values
+    return truth, contains(listed, truth.keys)
+
 def popularity_table(
     evaluation:Evaluation,
     split:Split,
@@ -812,13 +818,8 @@ def popularity_table(
     groups:int=5,
 )->pd.DataFrame:          # popularity, positives, mean, low, high
     "The share of test positives found among the first `k`, by the training rows of their item"
-    if evaluation.lists is None: raise ValueError(f"The protocol {evaluation.protocol!r} ranks nothing. Use full or sampled_99, say.")
-    if k > evaluation.lists.shape[1]: raise ValueError(f"The lists hold {evaluation.lists.shape[1]} items; expected at least k = {k}. Evaluate with ks up to {k}.")
-    c = evaluation.candidates    # their labels are what was to be found
-    truth = positives(split, evaluation.part, check=False) if c is None else Truth.of(c.user[c.label], c.item[c.label], split.catalogue.n_items)
-    lists = evaluation.lists[:, :k]
-    listed = pair_keys(evaluation.users[:, None], lists, truth.n_items)[lists >= 0].sort().values
-    found, rows = contains(listed, truth.keys).double().numpy(), truth.rows.numpy()
+    truth, found = found_positives(evaluation, split, k)
+    found, rows = found.double().numpy(), truth.rows.numpy()
     code, labels = quantile_groups(torch.bincount(split.train.item, minlength=truth.n_items)[truth.items].numpy(), groups)
     means = []
     for g in range(len(labels)):   # users are the unit of the interval: several films of one user are alike

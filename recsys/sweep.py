@@ -6,12 +6,12 @@
 __all__ = ['FIXED', 'MACHINE', 'log', 'HEARTBEAT', 'TRIES', 'Range', 'SweepConfig', 'Axis', 'Sweep', 'with_values', 'plain',
            'sweep_config', 'Seeded', 'sweeps_folder', 'storage_url', 'open_storage', 'again', 'about', 'open_study',
            'blind', 'attempt', 'objective', 'worked', 'spent', 'alive', 'reclaim', 'work', 'best_trial', 'said',
-           'search', 'trial_frame', 'best_sections', 'write_outcome', 'history_plot', 'importances', 'importance_plot',
-           'at_the_end', 'slice_plot', 'parallel_plot', 'heading', 'best_table', 'winner_html', 'space_table',
-           'open_sweep', 'sweep']
+           'search', 'trial_frame', 'best_sections', 'to_yaml', 'outcome_line', 'write_outcome', 'history_plot',
+           'importances', 'importance_plot', 'at_the_end', 'slice_plot', 'parallel_plot', 'heading', 'best_table',
+           'winner_html', 'space_text', 'space_table', 'open_sweep', 'sweep']
 
 # %% ../nbs/08a_sweep.ipynb #f5513faf
-import contextlib, copy, hashlib, html, json, logging, os, platform, subprocess, sys, tempfile, time, warnings
+import contextlib, copy, hashlib, html, json, logging, os, platform, subprocess, sys, time, warnings
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,9 +22,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")   # tqdm, which it imports, complains in notebooks without widgets
     import optuna
 from optuna.trial import TrialState
-from .data import Section, project_root, replacing, under_root, unknown
+from .data import Section, replacing, unknown
 from .evaluation import metric_name
-from .experiment import Config, Record, configure, duration, execute, explain, finished, flatten, new_model, number, outputs, overview, prepare, read_config, render, spread_out, tracking, validator
+from .experiment import Config, Record, configure, duration, execute, explain, flatten, new_model, number, outputs, prepare, ran, read_config, spread_out, through_papermill, tracking, validator
 from .preprocessing import Split
 from .training import LOWER_IS_BETTER, fit
 
@@ -407,16 +407,22 @@ def best_sections(study, s:Sweep)->dict:
     if best is None: raise ValueError(f"No trial of the sweep {s.name!r} has finished: there is no best setting. Give it more trials, or look into trials.csv for why they ended")
     return with_values(s.sections, {a.path: a.value(best.params[a.path]) for a in s.axes}) | {"name": f"{s.name}-best"}
 
+def to_yaml(sections:dict)->str: return yaml.safe_dump(sections, sort_keys=False, default_flow_style=None, allow_unicode=True, width=200)
+
+def outcome_line(study, s:Sweep)->str:
+    "A comment that says what the winner is the best of"
+    ended, best = [t for t in study.get_trials(deepcopy=False) if t.state in (TrialState.COMPLETE, TrialState.PRUNED)], best_trial(study)
+    return f"# Best of {len(ended)} trials of the study '{s.name}' ({s.search.sampler}, {duration(worked(ended))}), trial {best.number}: {metric_name(s.metric)} {best.value:.4f} on validation\n"
+
 def write_outcome(study, s:Sweep)->Path: # best.yaml
     "best.yaml and trials.csv in the study's folder; nothing else is said of the winner than what validation said"
     folder = sweeps_folder()/s.name
     folder.mkdir(parents=True, exist_ok=True)
     frame = trial_frame(study, s)
     with replacing(folder/"trials.csv") as f: frame.to_csv(f, index=False)
-    sections, best = best_sections(study, s), best_trial(study)
+    sections = best_sections(study, s)
     configure(sections)
-    line = f"# Best of {int((frame.state != 'fail').sum())} trials of the study '{s.name}', trial {best.number}: {metric_name(s.metric)} {best.value:.4f} on validation\n"
-    with replacing(folder/"best.yaml") as f: f.write_text(line + yaml.safe_dump(sections, sort_keys=False, default_flow_style=None, allow_unicode=True))
+    with replacing(folder/"best.yaml") as f: f.write_text(outcome_line(study, s) + to_yaml(sections))
     return folder/"best.yaml"
 
 # %% ../nbs/08a_sweep.ipynb #29ea6f40
@@ -558,20 +564,22 @@ def winner_html(study, s:Sweep)->str: # HTML
     "best.yaml, and what its run found on the test, if there is one"
     from recsys.experiment import folded
     text, config = (sweeps_folder()/s.name/"best.yaml").read_text(), configure(best_sections(study, s))
-    run = outputs().runs/config.name
-    same = finished(run) and {k: v for k, v in yaml.safe_load((run/"config.yaml").read_text()).items() if k != "resolved"} == config.model_dump(mode="json")
-    if same:
-        test = json.loads((run/"metrics.json").read_text())["test"]; p = "full" if "full" in test else next(iter(test))
+    if ran(config):
+        test = json.loads((outputs().runs/config.name/"metrics.json").read_text())["test"]; p = "full" if "full" in test else next(iter(test))
         shown = f"<p>Run on its own, the winner has a {metric_name(s.metric)} of <b>{test[p][s.metric]:.4f}</b> on the test: <a href='{html.escape(config.name)}.html'>{html.escape(config.name)}</a>.</p>" if s.metric in test[p] else ""
     else: shown = f"<p>The winner has not been tested. <code>recsys run</code> with the file below, or <code>--run-best</code>, does.</p>"
     return shown + f"<pre tabindex='0'>{html.escape(text)}</pre>"
+
+def space_text(a:Axis)->str:
+    "What could be drawn of one key"
+    if a.choices: return ", ".join(json.dumps(c) if isinstance(c, list) else str(c) for c in a.choices)
+    return f"{a.low:g} to {a.high:g}" + ", log scale"*a.log + (f", step {a.step:g}" if a.step else "")
 
 def space_table(s:Sweep)->str: # HTML
     "What could be drawn"
     from recsys.experiment import table
     own = plain(s.config)
-    say = lambda a: ", ".join(json.dumps(c) if isinstance(c, list) else str(c) for c in a.choices) if a.choices else f"{a.low:g} to {a.high:g}" + ", log scale"*a.log + (f", step {a.step:g}" if a.step else "")
-    return table(pd.DataFrame([{"key": a.path, "values": say(a), "in the file": json.dumps(own[a.path])} for a in s.axes]), kind="keys")
+    return table(pd.DataFrame([{"key": a.path, "values": space_text(a), "in the file": json.dumps(own[a.path])} for a in s.axes]), kind="keys")
 
 # %% ../nbs/08a_sweep.ipynb #60757883
 def open_sweep(name:str, storage:str|Path|None=None)->tuple[optuna.Study, Sweep]:
@@ -599,21 +607,13 @@ def sweep(
     if run_best: execute(best)
     page = outputs().reports/f"sweep-{s.name}.html"
     _render(s.name, storage_url(storage, s.name), notebook, page)
-    overview(outputs().runs, outputs().reports)
     if tracked: _recorded(study, best, page)
     return page
 
 def _render(name, url, notebook, page):
-    import papermill as pm
-    from papermill.exceptions import PapermillExecutionError
-    logging.getLogger("papermill").setLevel(logging.WARNING)   # after `execute` it would tell where its files are
     was = os.environ.get("RECSYS_SWEEP_STORAGE"); os.environ["RECSYS_SWEEP_STORAGE"] = url   # not a parameter: those are kept in the notebook, and a URL may hold a password
-    with tempfile.TemporaryDirectory() as d:
-        done = Path(d)/"sweep.ipynb"
-        try: pm.execute_notebook(str(under_root(notebook)), str(done), parameters={"name": name}, progress_bar=False, cwd=str(project_root()), kernel_name="python3", extra_arguments=["--IPKernelApp.log_level=40"])
-        except PapermillExecutionError as e: raise RuntimeError(f"The report of the sweep {name!r} stopped: {e.ename}: {e.evalue}") from None
-        finally: os.environ.pop("RECSYS_SWEEP_STORAGE") if was is None else os.environ.update(RECSYS_SWEEP_STORAGE=was)
-        render(done, page, f"sweep {name}")
+    try: through_papermill(notebook, {"name": name}, page, f"sweep {name}", f"The report of the sweep {name!r}")
+    finally: os.environ.pop("RECSYS_SWEEP_STORAGE") if was is None else os.environ.update(RECSYS_SWEEP_STORAGE=was)
 
 def _recorded(study, best, page):
     "The outcome with the study's MLflow run"

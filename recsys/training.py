@@ -23,7 +23,7 @@ from .preprocessing import Split
 class TrainingConfig(Section):
     "How a model is trained"
     epochs:int = Field(20, ge=1, description="fixes the length of the schedule; early stopping may end before")
-    batch_size:int|Literal["auto"] = Field("auto", description="rows a step; a row is a positive with its negatives")
+    batch_size:int|Literal["auto"] = Field("auto", description="rows a step; a row is a positive with its negatives, or a person where a model learns from whole histories")
     optimizer:Literal["adamw", "adam", "sgd"] = "adamw"
     lr:float = Field(1e-3, gt=0, description="the highest learning rate of the schedule")
     weight_decay:float = Field(.01, ge=0, description="none on biases and norms")
@@ -84,11 +84,9 @@ def resolve(config:TrainingConfig, model:Recommender, split:Split)->dict: # devi
     if device == "cuda" and not torch.cuda.is_available(): raise ValueError("training.device is 'cuda', but torch finds no CUDA device. Use 'auto' or 'cpu', or install a CUDA build of torch.")
     out = {"device": device, "threads": config.threads or torch.get_num_threads()}
     if isinstance(model, GradientRecommender):
-        pairs = 1 if model.learns_from_rows else 1 + model.sampling.negatives
-        rows = len(split.train) if model.learns_from_rows or pairs == 1 else int(split.train.positive.sum())
+        rows, floats = model.workload(split)
         if rows == 0: raise ValueError("There is no training row to learn from. Check preprocessing.threshold and the split.")
-        size = sum(p.shape[-1] for p in model.parameters() if p.ndim > 1)
-        out["batch_size"] = config.batch_size if config.batch_size != "auto" else auto_batch_size(rows, 6*pairs*size, free_memory(torch.device(device)))
+        out["batch_size"] = config.batch_size if config.batch_size != "auto" else auto_batch_size(rows, floats, free_memory(torch.device(device)))
     return out
 
 # %% ../nbs/05_training.ipynb #9cc33c0e

@@ -26,6 +26,7 @@ class Recommender:
     "The contract. Subclasses set `name` and `Config`, implement `score`, and `fit` (closed form) or `batches` and `loss` (gradient)"
     name:ClassVar[str] = ""
     Config:ClassVar[type[ModelConfig]] = ModelConfig
+    uses_now:ClassVar[bool] = False   # predictions move with `Query.now`: each is then asked at its own time
     def __init__(self,
         config:ModelConfig,  # the model's own section
         n_users:int,         # users of the catalogue
@@ -170,6 +171,11 @@ class GradientRecommender(Recommender, nn.Module):
             self.sampling_audit = {} if getattr(sampler, "low", None) is None else {"users_without_low_ratings": sampler.users_without_low}
             self._source = (split.train, rows, sampler)
         return self._source[1:]
+    def workload(self, split:Split)->tuple[int, int]: # rows an epoch, numbers that one of them holds while it passes the network
+        "What `batch_size` counts, and how large it is: rows, a positive with its negatives in one"
+        pairs = 1 if self.learns_from_rows else 1 + self.sampling.negatives
+        rows = len(split.train) if pairs == 1 else int(split.train.positive.sum())
+        return rows, 6*pairs*sum(p.shape[-1] for p in self.parameters() if p.ndim > 1)
     def batches(self, split:Split, epoch:int, generator:torch.Generator):
         "Dictionaries of tensors on the model's device; knows its length"
         return loader(*self.source(split), self.batch_size, generator)

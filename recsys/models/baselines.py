@@ -6,30 +6,22 @@
 __all__ = ['log', 'Random', 'RecentPopularityConfig', 'RecentPopularity', 'liked', 'padded', 'FromHistory', 'with_genres',
            'GenrePopularity', 'sparse', 'products', 'gram', 'KNNConfig', 'column_weights', 'weighted', 'norms',
            'divided', 'nearest', 'Neighbours', 'rows_for', 'ItemKNN', 'UserKNN', 'make_room', 'inverse_', 'ItemWeights',
-           'EASEConfig', 'EASE', 'SLIMConfig', 'SLIM', 'RP3betaConfig', 'RP3beta', 'IALSConfig', 'ridge', 'systems',
-           'solve_exact', 'solve_cg', 'IALS']
+           'EASEConfig', 'EASE', 'SLIMConfig', 'SLIM', 'RP3betaConfig', 'RP3beta', 'IALSConfig', 'ridge', 'alike',
+           'matrices', 'systems', 'solve_exact', 'solve_cg', 'solve_block', 'IALS']
 
 # %% ../../nbs/04_models/01_baselines.ipynb #2e3c08b8
 import logging, warnings
 from typing import Callable, Literal
-import pandas as pd, torch
+import numpy as np, pandas as pd, torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 from dataclasses import replace
 from .base import ModelConfig, Popularity, Recommender, register
 from ..preprocessing import Histories, Interactions, Query, Split
+from ..sampling import GOLDEN, mix_
 
 # %% ../../nbs/04_models/01_baselines.ipynb #1ff9853f
-def _signed(x): return (x + 2**63) % 2**64 - 2**63   # 64 bits as torch holds them
-_GOLDEN, _MIX1, _MIX2 = map(_signed, (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
-
-def _mix(z):
-    "splitmix64's last step (Steele, Lea & Flood 2014); products wrap at 64 bits, the masks make the shifts unsigned"
-    z = (z ^ ((z >> 30) & (2**34 - 1)))*_MIX1
-    z = (z ^ ((z >> 27) & (2**37 - 1)))*_MIX2
-    return z ^ ((z >> 31) & (2**33 - 1))
-
 @register
 class Random(Recommender):
     "A fixed pseudo-random score for each (person, film); all strangers share one"
@@ -39,8 +31,8 @@ class Random(Recommender):
         self.seed = torch.randint(2**62, (1,))
     def score(self, query:Query, items:Tensor|None=None)->Tensor:
         items = torch.arange(self.n_items) if items is None else items.cpu()
-        start = _mix(self.seed + query.users.cpu()*_GOLDEN)
-        return ((_mix(start[:, None] + (items + 1)*_GOLDEN) >> 10) & (2**53 - 1)).double()*2.**-53
+        start = mix_(self.seed + query.users.cpu()*GOLDEN)
+        return ((mix_(start[:, None] + (items + 1)*GOLDEN) >> 10) & (2**53 - 1)).double()*2.**-53
     def state(self): return {"seed": self.seed}
     def load_state(self, tensors): self.seed = tensors["seed"]
 
@@ -134,9 +126,10 @@ def with_genres(
 )->Split:                # its catalogue has item_features [n_items, genres] of 0 and 1
     "The split with the genres of its items; items without any share the last column"
     if "genres" not in items: raise ValueError(f"The item table has the columns {list(items.columns)}; expected 'genres'. Give a table with genres in data.items.")
-    genres = items.set_index("item_id").genres.reindex(split.catalogue.item_ids)
-    names = genres.map(lambda g: "" if g is None or isinstance(g, float) else g if isinstance(g, str) else "|".join(g))
-    one_hot = torch.tensor(names.str.get_dummies("|").to_numpy(copy=True), dtype=torch.float32)
+    from recsys.eda import genre_matrix   # here, for it brings the plotting libraries along
+    joined = items.genres.map(lambda g: "|".join(g) if isinstance(g, (list, tuple, np.ndarray)) else g)
+    table = genre_matrix(items.assign(genres=joined)).reindex(split.catalogue.item_ids, fill_value=False)
+    one_hot = torch.tensor(table.loc[:, table.any()].to_numpy(copy=True), dtype=torch.float32)
     one_hot = torch.cat([one_hot, (one_hot.sum(1, keepdim=True) == 0).float()], 1)
     return replace(split, catalogue=replace(split.catalogue, item_features=one_hot))
 
@@ -181,8 +174,8 @@ def products(
 
 def gram(A:Tensor,       # [n, m] sparse
          block:int=64    # columns at once: they stay in the processor's cache
-        )->Tensor:       # [n, n] dense
-    "A Aᵀ; the half above the diagonal is copied from the one below"
+        )->Tensor:       # [n, n] dense, float32
+    "A Aᵀ, `block` columns at a time; the half above the diagonal is copied from the one below"
     n = A.shape[0]
     out = A.values().new_empty(n, n)
     for a in range(0, n, block):
@@ -339,15 +332,21 @@ def make_room(name:str, n_items:int, copies:int, device:torch.device):
     if need > free: raise MemoryError(f"{said}, and {free/1e9:.2f} GB are free. Take item-knn, rp3beta or ials, or leave out rare items by preprocessing.k_core.")
     log.info(said)
 
-def inverse_(G:Tensor # [n, n] symmetric, positive definite; overwritten
+def inverse_(G:Tensor # [n, n] symmetric, positive definite, float32; overwritten
             )->Tensor:
-    "The inverse, in the same memory"
+    "The inverse by a Cholesky factor, which LAPACK makes block by block; factor and inverse lie in the memory of `G`"
     torch.linalg.cholesky(G, out=G)
     return torch.cholesky_inverse(G, out=G)
 
 class ItemWeights(FromHistory):
     "The score of an item is the sum of its weights over the history"
     parts = ("weights",)   # [n_items of the history, n_items scored]
+    def inverse(self, rows:Interactions, l2:float, copies:int=1)->Tensor: # [n_items, n_items]
+        "(XᵀX + l2 I)⁻¹ of the likes `rows`; `copies`: matrices of that size that the model holds at once"
+        make_room(self.name, self.n_items, copies, self.device)
+        G = gram(sparse(rows.item, rows.user, (self.n_items, self.n_users)))
+        G.diagonal().add_(l2)
+        return inverse_(G)
     def scores(self, h):
         h = liked(h)
         return F.embedding_bag(h.items, self.weights, h.offsets[:-1], mode="sum")
@@ -361,10 +360,8 @@ class EASE(ItemWeights):
     "Linear autoencoder without self-weights, in closed form (Steck 2019)"
     name, Config = "ease", EASEConfig
     def learn(self, rows, train, split):
-        make_room(self.name, self.n_items, 1, self.device)
-        P = gram(sparse(rows.item, rows.user, (self.n_items, self.n_users)))
-        P.diagonal().add_(self.config.l2)
-        self.weights = inverse_(P).div_(-P.diagonal().clone())
+        P = self.inverse(rows, self.config.l2)
+        self.weights = P.div_(-P.diagonal().clone())
         self.weights.diagonal().zero_()
 
 # %% ../../nbs/04_models/01_baselines.ipynb #85225fa1
@@ -380,11 +377,8 @@ class SLIM(ItemWeights):
     name, Config = "slim", SLIMConfig
     def learn(self, rows, train, split):
         c = self.config
-        make_room(self.name, self.n_items, 5, self.device)
-        P = gram(sparse(rows.item, rows.user, (self.n_items, self.n_users)))
-        rho = 3*float(P.diagonal().mean() + c.l2)        # how strongly the two steps pull each other
-        P.diagonal().add_(c.l2 + rho)
-        P = inverse_(P)
+        rho = 3*float(self.counts.mean() + c.l2)         # how strongly the two steps pull each other
+        P = self.inverse(rows, c.l2 + rho, copies=5)
         diagonal, cut, dual = P.diagonal().clone(), torch.zeros_like(P), torch.zeros_like(P)
         for _ in range(c.iterations):
             R = (cut - dual).mul_(rho)
@@ -427,31 +421,44 @@ class IALSConfig(ModelConfig):
     nu:float = Field(1., ge=0, le=2, description="how regularization grows with frequency; 0: the same for all")
     iterations:int = Field(15, ge=1, description="of solving for the users, then for the items")
     init:float = Field(.1, gt=0, description="length of the item vectors at the start")
-    solver:Literal["cg", "cholesky"] = Field("cg", description="a few steps of conjugate gradients from where the last iteration ended, or exact")
+    solver:Literal["cg", "cholesky", "block"] = Field("cg", description="a few steps of conjugate gradients from where the last iteration ended; exact; or exact for a block of coordinates after the other")
     steps:int = Field(3, ge=1, description="cg: steps an iteration")
+    block:int = Field(32, ge=1, description="block: coordinates solved together")
 
 def ridge(count:Tensor, n_other:int, c:IALSConfig)->Tensor:
     "λ of each row, by its number of likes"
     return c.l2*(count + c.alpha0*n_other)**c.nu
 
-def systems(
-    h:Histories,    # n rows: which of V they liked
-    V:Tensor,       # [m, d]
-    lam:Tensor,     # [n] ridge of each row
-    alpha0:float,
+def alike(
+    h:Histories,  # n rows: which of V they liked
+    V:Tensor,     # [m, d]
+    floats:int,   # that a row needs, if its liked vectors need no more
     budget:int=2**20, # numbers held at once
-):                  # yields rows [b], their matrices [b, d, d], the liked vectors [b, longest, d]
-    "The least-squares problems of the rows, those of similar length together"
-    base, d, order = alpha0*(V.T@V), V.shape[1], h.lengths.argsort(descending=True)
+):                # yields rows [b], the liked vectors [b, longest, d], padded by zeros
+    "Rows of similar length, the longest first"
+    d, order = V.shape[1], h.lengths.argsort(descending=True)
     lengths, at = h.lengths[order].tolist(), 0
     while at < len(order):
-        rows = order[at:at + max(1, budget//(d*max(d, lengths[at])))]
+        rows = order[at:at + max(1, budget//max(floats, d*lengths[at]))]
         items, there = padded(h.select(rows))
-        mine = V[items]*there[..., None]
-        A = torch.baddbmm(base.expand(len(rows), d, d), mine.mT, mine)
-        A.diagonal(dim1=1, dim2=2).add_(lam[rows, None])
-        yield rows, A, mine
+        yield rows, V[items]*there[..., None]
         at += len(rows)
+
+def matrices(base:Tensor, mine:Tensor, lam:Tensor # [d, d], [b, longest, d], [b]
+            )->Tensor:                            # [b, d, d]
+    "What each row's least squares invert: base + mineᵀ mine + λ I"
+    A = torch.baddbmm(base.expand(len(mine), *base.shape), mine.mT, mine)
+    A.diagonal(dim1=1, dim2=2).add_(lam[:, None])
+    return A
+
+def systems(h:Histories, V:Tensor,
+    lam:Tensor,     # [n] ridge of each row
+    alpha0:float,
+    budget:int=2**20, # see `alike`
+):                  # yields rows [b], their matrices [b, d, d], the liked vectors [b, longest, d]
+    "The least-squares problems of the rows, those of similar length together"
+    base = alpha0*(V.T@V)
+    for rows, mine in alike(h, V, V.shape[1]**2, budget): yield rows, matrices(base, mine, lam[rows]), mine
 
 def solve_exact(h:Histories, V:Tensor, lam:Tensor, alpha0:float)->Tensor: # [n, d]
     "Each row's vector by a Cholesky factor"
@@ -482,24 +489,54 @@ def solve_cg(
         rr, old = r.square().sum(1, keepdim=True), rr
         p = torch.addcmul(r, rr/old.clamp(min=1e-30), p)
 
+# %% ../../nbs/04_models/01_baselines.ipynb #c8ba928b
+def solve_block(
+    h:Histories,   # n rows: which of V they liked
+    V:Tensor,      # [m, d]
+    start:Tensor,  # [n, d]
+    lam:Tensor,    # [n]
+    alpha0:float,
+    block:int,     # coordinates solved together
+    passes:int=1,
+    budget:int=2**20, # see `alike`
+)->Tensor:         # [n, d]
+    "Each row's vector by passes of block coordinate descent from `start` (Rendle, Krichene, Zhang & Koren 2021)"
+    d, G, out = V.shape[1], alpha0*(V.T@V), torch.empty_like(start)
+    for rows, mine in alike(h, V, block*block, budget):
+        w, l = start[rows], lam[rows]
+        error = mine@w[..., None] - 1      # padding is wrong by one too, but its vectors are zero
+        for p in [slice(a, a + block) for a in range(0, d, block)]*passes:
+            some = mine[..., p]
+            slope = torch.addmm(l[:, None]*w[:, p], w, G[:, p])[..., None] + some.mT@error
+            step = torch.cholesky_solve(slope, torch.linalg.cholesky(matrices(G[p, p], some, l)))
+            w[:, p] -= step[..., 0]
+            error.baddbmm_(some, step, alpha=-1)
+        out[rows] = w
+    return out
+
+# %% ../../nbs/04_models/01_baselines.ipynb #4de53adf
 @register
 class IALS(FromHistory):
     "Vectors fitted to all pairs by alternating least squares; a person's vector is solved from the history, known or not"
     name, Config, parts = "ials", IALSConfig, ("vectors",)
-    def learn(self, rows, train, split):
+    def alternate(self, rows:Interactions): # yields users [n_users, dim], items [n_items, dim]
+        "The vectors after each iteration"
         c, shape = self.config, (self.n_users, self.n_items)
         sides = [sparse(rows.user, rows.item, shape), sparse(rows.item, rows.user, shape[::-1])]
         lams = [ridge(A.crow_indices().diff(), A.shape[1], c) for A in sides]
         users = torch.zeros(self.n_users, c.dim, device=self.device)
         items = (torch.randn(self.n_items, c.dim)*c.init/c.dim**.5).to(self.device)
-        solve = self.solve
         for _ in range(c.iterations):
-            users = solve(sides[0], items, users, lams[0])
-            items = solve(sides[1], users, items, lams[1])
-        self.vectors = items
+            users = self.solve(sides[0], items, users, lams[0])
+            items = self.solve(sides[1], users, items, lams[1])
+            yield users, items
+    def learn(self, rows, train, split):
+        for _, self.vectors in self.alternate(rows): pass
     def solve(self, A, V, start, lam):
-        if self.config.solver == "cg": return solve_cg(A, V, start, lam, self.config.alpha0, self.config.steps)
-        return solve_exact(Histories(A.crow_indices(), A.col_indices()), V, lam, self.config.alpha0)
+        c = self.config
+        if c.solver == "cg": return solve_cg(A, V, start, lam, c.alpha0, c.steps)
+        h = Histories(A.crow_indices(), A.col_indices())
+        return solve_exact(h, V, lam, c.alpha0) if c.solver == "cholesky" else solve_block(h, V, start, lam, c.alpha0, c.block)
     def fold_in(self, h:Histories)->Tensor: # [n, dim]
         "People's vectors, exact"
         return solve_exact(h, self.vectors, ridge(h.lengths, self.n_items, self.config), self.config.alpha0)
