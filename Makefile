@@ -32,7 +32,7 @@ insights: setup ## what newcomers ask, answered with figures and intervals
 
 .peers/.installed:
 	$(PYTHON) -m venv .peers
-	.peers/bin/python -m pip install --quiet 'implicit==0.7.2' 'irspack==0.4.0' 'lenskit==2025.6.1'
+	.peers/bin/python -m pip install --quiet "$$(grep ^torch== constraints.txt)" implicit==0.7.3 irspack==0.5.2 lenskit==2025.8.1
 	@touch $@
 
 benchmark: setup .peers/.installed ## training beside other libraries, which are installed into .peers

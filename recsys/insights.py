@@ -18,6 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 import numpy as np, pandas as pd, torch
 from filelock import FileLock, Timeout
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from pydantic import ValidationError, field_validator, model_validator
 from scipy.stats import kendalltau
@@ -135,6 +136,7 @@ class Study:
 
     @property
     def names(self)->list: return [a.name for a in self.arms]
+    @lru_cache(256)
     def values(self, arm:str, protocol:str="full", seed:int|None=None # None: the mean over all
               )->pd.DataFrame: # by user id: n_test and metrics
         "What each test user got"
@@ -177,15 +179,15 @@ def study(arms, seeds, folder:Path, say=None)->Study:
     return Study(arms, seeds, chosen, tried, {a.name: runs[i::len(arms)] for i, a in enumerate(arms)}, arms[0].config(chosen[arms[0].name], seeds[0]))
 
 # %% ../nbs/08b_insights.ipynb #1715e6be
-def all_pairs(study:Study, metric:str="ndcg_10", protocols=("sampled_99", "full"))->pd.DataFrame: # arm, other, a, b, swapped, sure
+def all_pairs(study:Study, metric:str="ndcg_10", protocols=("sampled_99", "full"))->pd.DataFrame: # arm, other, a, b, sure_a, sure_b, swapped, sure
     "Every pair of arms under two protocols: which difference each sees, and whether they contradict each other"
     def differences(p):
         frame = align({a: study.values(a, p)[metric] for a in study.names})[0]
         return pd.DataFrame([paired_t(tensor(frame[x] - frame[y])) for x, y in names])
     names = list(itertools.combinations(study.names, 2))
     a, b = map(differences, protocols)
-    swapped = a.difference*b.difference < 0
-    return pd.DataFrame(names, columns=["arm", "other"]).assign(a=a.difference, b=b.difference, swapped=swapped, sure=swapped & (a.low*a.high > 0) & (b.low*b.high > 0))
+    rows = pd.DataFrame(names, columns=["arm", "other"]).assign(a=a.difference, b=b.difference, sure_a=a.low*a.high > 0, sure_b=b.low*b.high > 0)
+    return rows.assign(swapped=rows.a*rows.b < 0, sure=(rows.a*rows.b < 0) & rows.sure_a & rows.sure_b)
 
 def joined(studies # pairs: what to put before an arm's name, Study
           )->Study:
@@ -334,7 +336,7 @@ def rows_figure(
             for y, r in enumerate(t.itertuples()):
                 colour = PALETTE[getattr(r, "colour", "main")]
                 ax.plot([r.low, r.high], [y, y], color=colour, lw=3, solid_capstyle="butt"); ax.plot(r.value, y, "o", color=colour, ms=7)
-                ax.annotate((f"{r.value:+.3f}" if zero else f"{r.value:.3f}").replace("-", "−"), (r.value, y), (0, 7), textcoords="offset points", ha="center", fontsize=10)
+                ax.annotate((f"{r.value:+.3f}" if zero else f"{r.value:.3f}").replace("-", "−"), (r.value, y), (0, 7), textcoords="offset points", ha="center", fontsize=10, path_effects=[withStroke(linewidth=2.5, foreground="white")])
             if zero: ax.axvline(0, color=PALETTE["ink"], lw=1.2)
             same = ax is not first and list(t.arm) == list(next(iter(panels.values())).arm)
             ax.set(yticks=range(len(t)), yticklabels=[] if same else t.arm, xlabel=label); ax.set_ylim(len(t) - .5, -.75); ax.margins(x=.18); ax.grid(False, axis="y"); ax.xaxis.set_major_locator(MaxNLocator(4))
