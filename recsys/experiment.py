@@ -78,6 +78,7 @@ class Config(Section):
         if not rating and (k := re.fullmatch(r"(\w+?)_(\d+)", metric)) is None: raise ValueError(f"training.metric is {metric!r}; expected a metric with its cut-off, as ndcg_10, or rmse, mse, mae")
         if not rating and int(k[2]) not in self.evaluation.ks: raise ValueError(f"training.metric {metric!r} needs the cut-off {k[2]} in evaluation.ks, which are {self.evaluation.ks}")
         if self.sampling.recency < 1 and getattr(self.model, "loss", "bce") != "bce": raise ValueError(f"sampling.recency weighs positives under model.loss 'bce' only, given {self.model.loss!r}: leave it at 1")
+        if self.preprocessing.low == "drop" and self.split.name == "given": raise ValueError("preprocessing.low 'drop' has no effect on split 'given', whose files hold the rows as they are: take the low ratings out of them")
         if self.sampling.negatives == 0 and getattr(self.model, "loss", "") == "bpr": raise ValueError("model.loss 'bpr' compares with negatives: set sampling.negatives to 1 or more")
         return self
 

@@ -139,19 +139,26 @@ class PreprocessingConfig(Section):
     "What counts as positive and which rows are kept"
     threshold:float|None = Field(4.0, description="ratings from here on are positive; null: every interaction is")
     k_core:int = Field(0, ge=0, description="least positives per user and item; 0 keeps all")
+    low:Literal["keep", "drop"] = Field("keep", description="drop: ratings below the threshold are taken out of the data, as RecBole's tables have it")
+    @model_validator(mode="after")
+    def _something_to_drop(self):
+        if self.low == "drop" and self.threshold is None: raise ValueError("preprocessing.low 'drop' takes out what is below preprocessing.threshold, which is null: give a threshold")
+        return self
 
 def interactions(
     tables:Tables,            # from `load` or `read`
     threshold:float|None=4.0, # see `binarize`
     k_core:int=0,             # see `k_core`
     cache:str|Path|None=None, # see `encode`
+    low:str="keep",           # keep or drop the rows below the threshold
 )->tuple[Interactions, Catalogue]:
     "Encode, label and filter the ratings of `tables`"
     inter, catalogue = encode(tables.ratings, cache)
     inter = binarize(inter, threshold)
     if not inter.positive.any():
         raise ValueError(f"No rating reaches the threshold {threshold}; the highest is {inter.rating.max():g}. Lower preprocessing.threshold.")
-    return (inter, catalogue) if not k_core else compact(globals()["k_core"](inter, k_core), catalogue)
+    if low == "drop": inter = inter[inter.positive]
+    return (inter, catalogue) if not k_core and low == "keep" else compact(globals()["k_core"](inter, k_core), catalogue)
 
 def compact(inter:Interactions, catalogue:Catalogue)->tuple[Interactions, Catalogue]:
     "Codes without gaps after a filter"
