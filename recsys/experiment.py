@@ -760,7 +760,8 @@ def execute(
     "Run an experiment through papermill and render its report"
     sections = read_config(path, overrides)
     config = configure(sections)
-    absent = {k: {} for k in ("data", "preprocessing", "split", "sampling", "training", "evaluation") if k not in sections}   # a section that the file leaves out has its defaults, not the notebook's small values
+    full = config.model_dump(mode="json")
+    absent = {k: full[k] for k in ("data", "preprocessing", "split", "sampling", "training", "evaluation") if k not in sections}   # what the file leaves out has its defaults, not the notebook's small values
     page = through_papermill(notebook, absent | sections, outputs().reports/f"{config.name}.html", config.name, f"The experiment {config.name!r}", progress=True)
     _attach(config, page)
     return page
