@@ -78,7 +78,7 @@ def sections(
     return {k: v for k, v in parts.items() if v != {}}
 
 # %% ../nbs/08c_leaderboard.ipynb #1c6cf5a5
-def setting_file(l:LeaderboardConfig, folder:Path, board:str, model:str)->Path: return folder/f"{board}-{model}.yaml"
+def setting_file(folder:Path, board:str, model:str)->Path: return folder/f"{board}-{model}.yaml"
 
 def find_setting(
     l:LeaderboardConfig,
@@ -96,7 +96,7 @@ def find_setting(
         study = search(s, tracked=False)
         own = best_sections(study, s) | {"name": own["name"], "seed": own["seed"]}
         head += outcome_line(study, s) + "".join(f"#   {a.path}: {space_text(a)}\n" for a in s.axes)
-    path = setting_file(l, folder, board, model)
+    path = setting_file(folder, board, model)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as f: f.write_text(head + to_yaml(own))
     return path
@@ -104,7 +104,7 @@ def find_setting(
 def _warm(l, folder, board, model, own):
     "The experiment with the values that won on the board to start from"
     start = l.boards[board].start
-    path = start and setting_file(l, folder, start, model)
+    path = start and setting_file(folder, start, model)
     if not path or not path.is_file():
         if model in l.boards[board].taken: raise FileNotFoundError(f"The board {board} takes the setting of {model} from {start}, which has none yet: `recsys leaderboard --search --board {start} --model {model}`")
         return own
@@ -117,7 +117,7 @@ def experiments(l:LeaderboardConfig, folder:Path, boards=(), models=())->dict: #
     out = {}
     for b in boards or l.boards:
         for m in models or l.models:
-            expected, path = sections(l, b, m), setting_file(l, folder, b, m)
+            expected, path = sections(l, b, m), setting_file(folder, b, m)
             if not path.is_file(): raise FileNotFoundError(f"No setting {path}: find it with `recsys leaderboard --search --board {b} --model {m}`")
             config, asked = configure(read_config(path)), configure(expected)
             for part in ("seed", "data", "preprocessing", "split", "evaluation"):
@@ -156,12 +156,14 @@ def in_processes(
 def standings(l:LeaderboardConfig, board:str, root:Path|None=None # of the runs; None: `runs_folder()`
              )->Comparison|None: # None: no run of the board is finished
     "The finished runs of one board, named by title"
-    runs = [changed(read_run(name, root), name=m.title) for key, m in l.models.items() if (name := f"{board}-{key}") in finished_runs(root)]
+    done = finished_runs(root)
+    runs = [changed(read_run(name, root), name=m.title) for key, m in l.models.items() if (name := f"{board}-{key}") in done]
     return compare_runs(runs, "full", l.metric, pairs="best") if runs else None
 
 def missing(l:LeaderboardConfig, board:str, root:Path|None=None)->list: # titles
     "The models without a finished run on the board"
-    return [m.title for key, m in l.models.items() if f"{board}-{key}" not in finished_runs(root)]
+    done = finished_runs(root)
+    return [m.title for key, m in l.models.items() if f"{board}-{key}" not in done]
 
 def standings_frame(c:Comparison)->pd.DataFrame:
     "The table of a board: accuracy with intervals, what the lists are like, and what they cost"
@@ -191,11 +193,12 @@ def published_lines(c:Comparison, published:list)->pd.DataFrame:
     return pd.DataFrame({"published model": t.model, "metric": t.metric.map(metric_name), "published": [f"{x:.3f}" for x in t.published], "the same, ours": [with_interval(*x) for x in zip(t.ours, t.low, t.high)],
                          f"{c.best}, ours": [f"{best[m]:.3f} ({best[m] - x:+.3f})" for m, x in zip(t.metric, t.published)], "source": t.source})
 
-def summary(l:LeaderboardConfig, root:Path|None=None)->pd.DataFrame: # model, one column a board
+def summary(
+    l:LeaderboardConfig,
+    found:dict,        # board -> its `standings`, of the boards that have any
+)->pd.DataFrame:       # model, one column a board
     "All boards at a glance: the metric of each model; the best marked by ★, those not different from it by ☆"
-    columns = {}
-    for key, b in l.boards.items():
-        if (c := standings(l, key, root)) is not None: columns[b.title] = {r.run: f"{r.mean:.4f}" + {"best": " ★", "not different": " ☆"}.get(r.mark, "") for r in c.table.itertuples()}
+    columns = {l.boards[key].title: {r.run: f"{r.mean:.4f}" + {"best": " ★", "not different": " ☆"}.get(r.mark, "") for r in c.table.itertuples()} for key, c in found.items()}
     return pd.DataFrame(columns).reindex([m.title for m in l.models.values()]).fillna("–").rename_axis("model")
 
 # %% ../nbs/08c_leaderboard.ipynb #e3178f44
