@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GOMP_SPINCOUNT ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test leaderboard insights benchmark export readme clean-notebooks lab mlflow mlflow-gc clean
+.PHONY: help setup run test leaderboard insights benchmark export readme clean-notebooks browser serve lab mlflow mlflow-gc clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -24,6 +24,9 @@ setup: .venv/.installed ## make .venv and install the tested versions
 run: setup ## data, training, evaluation, recommendations, report (EXPERIMENT=file.yaml)
 	$(BIN)/recsys run $(EXPERIMENT)
 
+serve: setup ## the page and the API on a finished run (RUN=neumf)
+	$(BIN)/recsys serve $(or $(RUN),neumf)
+
 leaderboard: setup ## every model on every board with its setting; finished runs are kept (hours on two cores)
 	$(BIN)/recsys leaderboard --workers $(WORKERS)
 
@@ -38,7 +41,12 @@ insights: setup ## what newcomers ask, answered with figures and intervals
 benchmark: setup .peers/.installed ## training beside other libraries, which are installed into .peers
 	$(BIN)/recsys report nbs/experiments/benchmark.yaml
 
-test: setup ## all checks: notebooks, package and README in step; every notebook runs
+browser: ## Chromium, with which the tests drive the page (Debian's, where apt can install it; or set CHROMIUM)
+	@[ -n "$$CHROMIUM" ] || command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium >/dev/null; } \
+	|| { echo "The tests of the page need Chromium: install it (apt-get install chromium, brew install chromium), or set CHROMIUM to its path."; exit 1; }
+
+test: setup browser ## all checks: notebooks, package and README in step; every notebook runs
 	@$(BIN)/python .ci/check.py --workers $(WORKERS)
 
 export: setup ## notebooks -> recsys/

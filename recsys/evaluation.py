@@ -189,11 +189,11 @@ def top_k(
         at[rows] = _break_ties(scores[rows], best[rows, -1], places, _tie_keys(seed, users[rows], codes(rows), behind(rows)))
         best[rows] = scores[rows].gather(1, at[rows])
     equal = tied | ((best[:, 1:] == best[:, :-1]) & (best[:, 1:] > -torch.inf)).any(1)
-    rows = equal.nonzero()[:, 0]
-    listed = at[rows] if items is None else items[rows].gather(1, at[rows])
-    order = _tie_keys(seed, users[rows], listed, None if last is None else last[rows].gather(1, at[rows])).argsort(1)
-    order = order.gather(1, best[rows].gather(1, order).argsort(dim=1, descending=True, stable=True))
-    best[rows], at[rows] = best[rows].gather(1, order), at[rows].gather(1, order)
+    if len(rows := equal.nonzero()[:, 0]):
+        listed = at[rows] if items is None else items[rows].gather(1, at[rows])
+        order = _tie_keys(seed, users[rows], listed, None if last is None else last[rows].gather(1, at[rows])).argsort(1)
+        order = order.gather(1, best[rows].gather(1, order).argsort(dim=1, descending=True, stable=True))
+        best[rows], at[rows] = best[rows].gather(1, order), at[rows].gather(1, order)
     lists = at if items is None else items.gather(1, at)
     lists = lists.masked_fill(best == -torch.inf, -1)
     if places < k: lists, best = (torch.nn.functional.pad(x, (0, k-places), value=v) for x, v in ((lists, -1), (best, -torch.inf)))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ModelConfig', 'Recommender', 'register', 'registry', 'model_class', 'model_config', 'create', 'save_model', 'load',
-           'runs_folder', 'Popularity', 'GradientRecommender']
+           'runs_folder', 'FromLikes', 'Popularity', 'GradientRecommender']
 
 # %% ../../nbs/04_models/00_base.ipynb #7ccf8b89
 import importlib, json, os, pkgutil
@@ -51,6 +51,12 @@ class Recommender:
         return None
     def explain(self, query:Query, rows:Tensor, items:Tensor)->Tensor|None:
         "The weight of each history item in each score, or None"
+        return None
+    def exportable(self,
+        people:Query,  # whom a network of users will know: its input counts their rows
+    )->tuple[nn.Module, str]|None:
+        """A network that ONNX can hold and that gives the scores [n, n_items] of `score`, and what goes in; None if there is none.
+        "history": likes, [n, n_items] of 0 and 1, `people` play no part; "user": rows of `people`, [n] int64"""
         return None
     def state(self)->dict:
         "All tensors that `load` needs, by name"
@@ -110,7 +116,7 @@ def load(folder:str|Path, # as `save` left it
          device="cpu"
         )->Recommender:
     "A saved model, ready to score; nothing in the folder is executed"
-    from safetensors.torch import load_file
+    from safetensors.torch import load as tensors_of
     folder = Path(folder)
     if not (folder/"model.json").is_file() or not (folder/"model.safetensors").is_file():
         raise FileNotFoundError(f"No model in {folder}: expected model.json and model.safetensors, as `save` writes them.")
@@ -118,7 +124,8 @@ def load(folder:str|Path, # as `save` left it
     except ValueError as e: raise ValueError(f"{folder/'model.json'} is not JSON ({e}). Train the model again or restore the file.") from None
     if about.get("format") != 1: raise ValueError(f"{folder/'model.json'} has the format {about.get('format')!r}; this version reads 1. Train the model again.")
     model = create(model_config(about["config"]), about["n_users"], about["n_items"])
-    try: tensors = load_file(folder/"model.safetensors")
+    # the bytes are read, not mapped: a file that is written over later must not pull the memory from under the model
+    try: tensors = tensors_of((folder/"model.safetensors").read_bytes())
     except Exception as e: raise ValueError(f"{folder/'model.safetensors'} cannot be read ({e}). Train the model again or restore the file.") from None
     model.load_state(tensors)
     return model.to(device)
@@ -128,6 +135,22 @@ def runs_folder()->Path:
     "data/runs of the project, or runs under $RECSYS_OUT where that is set"
     base = os.environ.get("RECSYS_OUT")
     return Path(base)/"runs" if base else under_root("data/runs")
+
+# %% ../../nbs/04_models/00_base.ipynb #5c0de2b8
+class FromLikes(nn.Module):
+    "Likes [n, n_items] of 0 and 1 -> scores [n, n_items]"
+    def __init__(self,
+        otherwise:Tensor,   # [n_items] scores of people who like nothing
+        scores=None,        # (likes, *parts) -> [n, n_items]; None: everybody gets `otherwise`
+        *parts,             # tensors and modules that `scores` works with
+    ):
+        super().__init__()
+        self.scores, self.names = scores, [f"part_{k}" for k in range(len(parts))]
+        self.register_buffer("otherwise", otherwise)
+        for name, part in zip(self.names, parts): (self.register_buffer if isinstance(part, Tensor) else self.add_module)(name, part)
+    def forward(self, liked:Tensor)->Tensor:
+        if self.scores is None: return self.otherwise.expand(liked.shape[0], -1)
+        return torch.where((liked > 0).any(1, keepdim=True), self.scores(liked, *(getattr(self, n) for n in self.names)), self.otherwise)
 
 # %% ../../nbs/04_models/00_base.ipynb #dddaf871
 @register
@@ -140,6 +163,7 @@ class Popularity(Recommender):
     def score(self, query:Query, items:Tensor|None=None)->Tensor:
         c = self.counts if items is None else self.counts[items]
         return c.expand(len(query), -1)
+    def exportable(self, people): return FromLikes(self.counts), "history"
     def state(self): return {"counts": self.counts}
     def load_state(self, tensors): self.counts = tensors["counts"]
     def to(self, device):

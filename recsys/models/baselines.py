@@ -7,7 +7,7 @@ __all__ = ['log', 'Random', 'RecentPopularityConfig', 'RecentPopularity', 'liked
            'GenrePopularity', 'sparse', 'products', 'gram', 'KNNConfig', 'column_weights', 'weighted', 'norms',
            'divided', 'nearest', 'Neighbours', 'rows_for', 'ItemKNN', 'UserKNN', 'make_room', 'inverse_', 'ItemWeights',
            'EASEConfig', 'EASE', 'SLIMConfig', 'SLIM', 'RP3betaConfig', 'RP3beta', 'IALSConfig', 'ridge', 'alike',
-           'matrices', 'systems', 'solve_exact', 'solve_cg', 'solve_block', 'IALS']
+           'matrices', 'solve_dense', 'systems', 'solve_exact', 'solve_cg', 'solve_block', 'IALS']
 
 # %% ../../nbs/04_models/01_baselines.ipynb #2e3c08b8
 import logging, warnings
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 from dataclasses import replace
-from .base import ModelConfig, Popularity, Recommender, register
+from .base import FromLikes, ModelConfig, Popularity, Recommender, register
 from ..preprocessing import Histories, Interactions, Query, Split
 from ..sampling import GOLDEN, mix_
 
@@ -90,11 +90,15 @@ class FromHistory(Recommender):
         return None
     @property
     def width(self): return self.n_items   # numbers that one person takes while being scored
+    @property
+    def fans(self): return (1 + self.counts)/(1 + self.counts.max())   # what somebody who likes nothing gets
+    def from_likes(self, scores:Callable, *parts)->tuple: # see FromLikes
+        "The answer of `exportable`: `scores` on rows of 0 and 1 instead of histories"
+        return FromLikes(self.fans, scores, *parts), "history"
 
     @torch.no_grad()
     def score(self, query:Query, items:Tensor|None=None)->Tensor:
-        h = query.histories.to(self.device)
-        fans = (1 + self.counts)/(1 + self.counts.max())
+        h, fans = query.histories.to(self.device), self.fans
         items = None if items is None else items.to(self.device)
         out = torch.empty(len(query), self.n_items if items is None else items.shape[-1], device=self.device)
         for rows in torch.arange(len(query), device=self.device).split(max(1, self.chunk//self.width)):
@@ -145,8 +149,13 @@ class GenrePopularity(FromHistory):
         if (g < 0).any() or (g.sum(1) == 0).any(): raise ValueError("split.catalogue.item_features should hold genres: 0 or 1, and at least one 1 in each row, as with_genres makes them.")
         self.genres = g/g.sum(1, keepdim=True)
     def scores(self, h):
-        h, fans = liked(h), self.counts[:, None]*self.genres
-        return F.embedding_bag(h.items, self.genres, h.offsets[:-1], mode="mean")@(fans/fans.sum(0).clamp(min=1e-12)).T
+        h = liked(h)
+        return F.embedding_bag(h.items, self.genres, h.offsets[:-1], mode="mean")@self.favourites().T
+    def favourites(self): # [n_items, genres], each column sums to 1
+        fans = self.counts[:, None]*self.genres
+        return fans/fans.sum(0).clamp(min=1e-12)
+    def exportable(self, people):
+        return self.from_likes(lambda x, genres, best: (x@genres/x.sum(1, keepdim=True).clamp(min=1))@best.T, self.genres, self.favourites())
 
 # %% ../../nbs/04_models/01_baselines.ipynb #7a2fc096
 def sparse(row:Tensor, column:Tensor, shape:tuple, values:Tensor|None=None)->Tensor:
@@ -253,6 +262,8 @@ class Neighbours(FromHistory):
         return F.embedding_bag(self.index, mine, mode="sum", per_sample_weights=self.weight).T
     def toward(self, items):
         return torch.zeros(len(items), self.n_items, device=self.device).scatter_add_(1, self.index[items], self.weight[items])
+    def exportable(self, people): # takes k numbers a person and item, so that the file need not hold item × item
+        return self.from_likes(lambda x, index, weight: (x[:, index]*weight).sum(-1), self.index, self.weight)
 
 def rows_for(similarity:str, rows:Interactions, train:Interactions)->tuple[Interactions, Tensor|None]: # rows, their values
     "What a similarity compares: likes, or all ratings"
@@ -351,6 +362,7 @@ class ItemWeights(FromHistory):
         h = liked(h)
         return F.embedding_bag(h.items, self.weights, h.offsets[:-1], mode="sum")
     def toward(self, items): return self.weights[:, items].T
+    def exportable(self, people): return self.from_likes(torch.matmul, self.weights)
 
 class EASEConfig(ModelConfig):
     l2:float = Field(300., gt=0, description="penalty on the squared weights, in likes")
@@ -451,6 +463,29 @@ def matrices(base:Tensor, mine:Tensor, lam:Tensor # [d, d], [b, longest, d], [b]
     A.diagonal(dim1=1, dim2=2).add_(lam[:, None])
     return A
 
+def solve_dense(
+    X:Tensor,     # [n, m] 1 where liked, else 0
+    V:Tensor,     # [m, d]
+    c:IALSConfig,
+    tolerance:float=1e-7,
+)->Tensor:        # [n, d]
+    "Each row's vector by conjugate gradients until all have arrived: the one solver that ONNX can hold, for it has no Cholesky factor"
+    G, lam, r = c.alpha0*(V.T@V), ridge(X.sum(1), len(V), c)[:, None], X@V
+    start = r.square().sum(1, keepdim=True)
+    def far(step, w, r, p, rr): return (step < 8*V.shape[1] + 64) & (rr > tolerance**2*start).any()
+    def move(step, w, r, p, rr):
+        q = (F.linear(p, V)*X)@V + p@G + lam*p
+        a = rr/(p*q).sum(1, keepdim=True).clamp(min=1e-30)
+        r = r - a*q
+        new = r.square().sum(1, keepdim=True)
+        return step + 1, w + a*p, r, r + new/rr.clamp(min=1e-30)*p, new
+    state = torch.tensor(0), torch.zeros_like(r), r, r.clone(), start.clone()
+    if torch.compiler.is_exporting():
+        from torch._higher_order_ops.while_loop import while_loop   # in the file, too, a loop that ends by itself
+        return while_loop(far, move, state)[1]
+    while far(*state): state = move(*state)
+    return state[1]
+
 def systems(h:Histories, V:Tensor,
     lam:Tensor,     # [n] ridge of each row
     alpha0:float,
@@ -542,6 +577,7 @@ class IALS(FromHistory):
         return solve_exact(h, self.vectors, ridge(h.lengths, self.n_items, self.config), self.config.alpha0)
     def scores(self, h): return self.fold_in(liked(h))@self.vectors.T
     def item_vectors(self): return self.vectors
+    def exportable(self, people): return self.from_likes(lambda x, V: solve_dense(x, V, self.config)@V.T, self.vectors)
     def explain(self, query, rows, items): # Hu et al. 2008, section 5: the solution is linear in the likes
         h, V, items = query.histories.to(self.device).select(rows.to(self.device)), self.vectors, items.to(self.device)
         (at, there), kept = padded(h), liked(h)

@@ -77,7 +77,11 @@ class MultVAE(GradientRecommender, FromHistory):
     def encode(self, h:Histories)->tuple[Tensor, Tensor|None]: # mean and log of the variance [n, latent]
         "The law of each person's z, given what they liked"
         weight = F.dropout(h.lengths.rsqrt()[h.row_index()], self.config.dropout, self.training)
-        x = F.embedding_bag(h.items, self.films, h.offsets, mode="sum", per_sample_weights=weight, include_last_offset=True) + self.bias
+        return self.law(F.embedding_bag(h.items, self.films, h.offsets, mode="sum", per_sample_weights=weight, include_last_offset=True))
+    def law(self, x:Tensor # [n, ·] the sums over the histories
+           )->tuple[Tensor, Tensor|None]:
+        "`encode` after its first layer"
+        x = x + self.bias
         for layer in self.encoder: x = layer(x.tanh())
         x = x.float()   # mixed precision ends here and after the decoder: the sums of the loss need more digits
         return x.chunk(2, 1) if self.config.variational else (x, None)
@@ -114,4 +118,7 @@ class MultVAE(GradientRecommender, FromHistory):
     def scores(self, h):
         self.eval()
         return self.decode(self.encode(liked(h))[0])
+    def exportable(self, people):
+        self.eval()
+        return self.from_likes(lambda x, m: m.decode(m.law(x*x.sum(1, keepdim=True).clamp(min=1).rsqrt()@m.films)[0]), self)
     def item_vectors(self): return self.films.detach()   # what liking each film tells the encoder
