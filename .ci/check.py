@@ -68,7 +68,7 @@ for f in map(Path, sys.argv[1:]):
     elif f.stem.startswith("sweep-"): name = sweep_config(read_config(f)).name; assert f"sweep-{name}" == f.stem, f"{f} names its study {name}"
     elif f.stem == "leaderboard": read_leaderboard(f)
     elif f.stem == "insights": insights_config(read_config(f))
-    elif f.stem == "benchmark": assert read_config(f)["name"] == f.stem
+    elif f.stem in ("benchmark", "load"): assert read_config(f)["name"] == f.stem
     else: name = configure(read_config(f)).name; assert name == f.stem, f"{f} names its run {name}"
 """
     rc, out = tool("python", "-c", code, *sorted((ROOT/"nbs"/"experiments").rglob("*.yaml")))

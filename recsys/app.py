@@ -6,16 +6,16 @@
 __all__ = ['TITLES', 'CSP', 'HEADERS', 'log', 'Id', 'MOST', 'EXPLAINED', 'REFUSALS', 'ABOUT', 'WEB', 'FieldError', 'Problem',
            'problem', 'invalid', 'ServeConfig', 'Gate', 'Meters', 'Options', 'Taste', 'Film', 'Reason', 'Recommended',
            'Films', 'Found', 'User', 'Model', 'Models', 'as_json', 'film_list', 'codes_of', 'wish_of', 'api_routes',
-           'operator_routes', 'page_routes', 'create_app', 'serve', 'Started']
+           'operator_routes', 'Files', 'page_routes', 'create_app', 'serve', 'Started']
 
 # %% ../nbs/09_app.ipynb #edc31816
-import asyncio, base64, binascii, contextlib, hmac, logging, signal, socket, subprocess, sys, time, urllib.request
+import asyncio, base64, binascii, contextlib, gc, hmac, logging, signal, socket, subprocess, sys, time, urllib.request
 from pathlib import Path
 from typing import Annotated
 import orjson
 from fastapi import Depends, FastAPI, Path as InPath, Query as InQuery, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -26,7 +26,7 @@ from starlette.middleware.cors import CORSMiddleware
 import torch
 import recsys
 from .data import Section
-from .page import page
+from .page import page, read
 from .recommendation import people, person
 from .reranking import Wish
 from .serving import Answer, Busy, Hub, Served
@@ -161,7 +161,7 @@ class Meters:
         h = self.hub
         for name, text, value in (("batches", "Batches that models answered", h.batcher.batches), ("batched_requests", "Requests in those batches", h.batcher.answered),
                                   ("cache_hits", "Answers that were remembered", h.hits), ("cache_misses", "Answers that were not", h.misses)): yield CounterMetricFamily(f"recsys_{name}", text, value)
-        yield GaugeMetricFamily("recsys_waiting_requests", "Requests that wait for a batch", h.batcher.jobs.qsize())
+        yield GaugeMetricFamily("recsys_waiting_requests", "Requests that wait for a batch", len(h.batcher.jobs))
         model = GaugeMetricFamily("recsys_model_up_to_date", "1: serves what its folder holds; 0: the folder cannot be opened and an older model goes on", labels=["model", "revision"])
         for s in list(h.served.values()): model.add_metric([s.name, s.revision], float(s.name not in h.trouble))
         yield model
@@ -358,13 +358,23 @@ def operator_routes(app:FastAPI, hub:Hub, meters:Meters):
 
 WEB = Path(recsys.__file__).parent/"web"
 
+class Files(StaticFiles):
+    "Files whose address names their content may be kept for good; others are asked about again"
+    async def get_response(self, path, scope):
+        response = await super().get_response(path, scope)
+        response.headers["cache-control"] = "public, max-age=31536000, immutable" if b"v=" in scope["query_string"] else "no-cache"
+        return response
+
 def page_routes(app:FastAPI, hub:Hub):
     "The page, its files, and the API's documentation; nothing comes from elsewhere"
     import fastapi_offline
-    app.mount("/static/swagger", StaticFiles(directory=Path(fastapi_offline.__file__).parent/"static"))
-    app.mount("/static", StaticFiles(directory=WEB))
+    app.mount("/static/swagger", Files(directory=Path(fastapi_offline.__file__).parent/"static"))
+    app.mount("/static", Files(directory=WEB))
     @app.get("/", include_in_schema=False)
-    async def home(request:Request): return HTMLResponse(await page(hub, request.query_params.multi_items(), request.headers.get("x-partial") == "1"), headers={"cache-control": "no-store", "vary": "x-partial"})
+    async def home(request:Request):
+        asked, partial = request.query_params, request.headers.get("x-partial") == "1"
+        if "do" in asked and not partial: return RedirectResponse(read({n: hub.get(n) for n in hub.names}, asked.multi_items())[0].url(), 303)   # a button pressed without scripts
+        return HTMLResponse(await page(hub, asked.multi_items(), partial), headers={"cache-control": "no-store", "vary": "x-partial"})
     @app.get("/docs", include_in_schema=False)
     async def docs(): return FileResponse(WEB/"docs.html")
 
@@ -405,6 +415,7 @@ def serve(
     hub = Hub(runs, root, device)
     app = create_app(hub, config)
     host = f"[{config.host}]" if ":" in config.host else config.host
+    gc.collect(); gc.freeze()   # what is loaded stays: the collector need not walk through it, and nobody waits meanwhile
     print(f"{', '.join(hub.names)}: http://{host}:{config.port} (API: /docs)", flush=True)
     uvicorn.run(app, host=config.host, port=config.port, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=config.grace)
 

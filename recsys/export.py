@@ -159,7 +159,7 @@ def recommend_batch(
 )->Batch:
     "Lists of many people to a file: user_id, rank (from 1), item_id, title, score; models of stars: and stars. Memory does not grow with their number"
     from tqdm import tqdm
-    if users is not None and Path(out).expanduser().absolute() == _here(users).absolute(): raise ValueError(f"{Path(out).name} is the file that names the users: give another one for the lists.")
+    if users is not None and Path(out).expanduser().resolve() == _here(users).resolve(): raise ValueError(f"{Path(out).name} is the file that names the users: give another one for the lists.")
     k, schema, rows = wish.k if isinstance(wish, Wish) else wish, list_schema(run), 0
     if isinstance(k, bool) or int(k) != k or k < 1: raise ValueError(f"k is {k}; expected a whole number of items from 1, such as 10")
     who = asked(run, users, strangers, column)
@@ -231,7 +231,7 @@ def session(path:str|Path):
     "onnxruntime's session for a file, on the CPU"
     import onnxruntime
     options = onnxruntime.SessionOptions()
-    options.log_severity_level, options.intra_op_num_threads = 3, torch.get_num_threads()
+    options.log_severity_level, options.intra_op_num_threads = 4, torch.get_num_threads()
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 # %% ../nbs/07b_export.ipynb #9b37e165
@@ -243,9 +243,8 @@ def largest_difference(
     kind:str,         # history or user
     n:int=100,        # people in the sample
 )->float:             # a share of each person's largest score
-    "How far other scores are from those of `run.model`. Networks of users are asked for people of the training: folding in others has a random part"
-    codes = torch.arange(run.catalogue.n_users) if kind == "history" else run.trained.nonzero()[:, 0]
-    codes, worst = codes[torch.linspace(0, len(codes)-1, min(n, len(codes))).long()], 0.
+    "How far other scores are from those of `run.model`, strangers included"
+    codes, worst = torch.linspace(0, run.catalogue.n_users-1, min(n, run.catalogue.n_users)).long(), 0.
     rows = [(some, people(run, some)) for some in (codes[:1], *codes[1:].split(7)) if len(some)]
     if kind == "history": rows.append((None, person(run)))
     for some, query in rows:

@@ -6,7 +6,7 @@
 __all__ = ['request_bytes', 'Connection', 'length', 'Load', 'drive', 'history_requests']
 
 # %% ../nbs/09b_load.ipynb #cfa24663
-import asyncio, json, multiprocessing, time
+import asyncio, json, multiprocessing, queue, time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,8 @@ class Load:
 def _crowd(out, port, requests, connections, seconds):
     try: import uvloop; asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     except ImportError: pass    # the plain loop will do; it only asks less fast
-    out.put(asyncio.run(_ask(port, requests, connections, seconds)))
+    try: out.put(asyncio.run(_ask(port, requests, connections, seconds)))
+    except OSError as e: out.put(e)
 
 async def _ask(port, requests, connections, seconds):
     from itertools import cycle
@@ -83,10 +84,12 @@ def drive(
     context = multiprocessing.get_context("spawn"); out = context.Queue()
     crowd = context.Process(target=load._crowd, args=(out, port, requests, connections, seconds), daemon=True); crowd.start()
     while True:
-        try: seen, took = out.get(timeout=1); break
-        except Exception:
-            if not crowd.is_alive(): raise RuntimeError(f"The crowd could not ask at port {port} (exit code {crowd.exitcode}). Is the service there?") from None
+        try: told = out.get(timeout=1); break
+        except queue.Empty:
+            if not crowd.is_alive(): raise RuntimeError(f"The crowd ended with exit code {crowd.exitcode} and told nothing.") from None
     crowd.join()
+    if isinstance(told, OSError): raise ConnectionError(f"Nobody answers at port {port} ({told}). Is the service there?")
+    seen, took = told
     return Load(took, np.array([s for s, _ in seen]), dict(Counter(c for _, c in seen)))
 
 # %% ../nbs/09b_load.ipynb #0ac76dba

@@ -132,8 +132,9 @@ def _masks(run, query, wishes):
     row = h.row_index(); known = hide[row]
     yield row[known], h.items[known]
     for at in (known & run.twinned[h.items] & (query.users[row] < 0)).nonzero()[:, 0]: yield row[at], twins(run, h.items[at][None])
-    for i, w in enumerate(wishes):   # few of a batch filter, and a mask is microseconds
-        if w.filters and (keep := allowed(run, w)) is not None: yield i, ~keep
+    masks = {w: allowed(run, w) for w in set(wishes) if w.filters}
+    for i, w in enumerate(wishes):
+        if masks.get(w) is not None: yield i, ~masks[w]
 
 def _one_list(run, wish, codes, scores, told):
     "The first k, or k of the pool; with the scores that the model told"

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..data import under_root
 from .base import GradientRecommender, ModelConfig, load, register, runs_folder
 from ..preprocessing import Histories, Query, Split, fit_scaler
-from ..sampling import PairSet
+from ..sampling import GOLDEN, PairSet, mix_
 
 # %% ../../nbs/04_models/02_ncf.ipynb #b60b0a0e
 def bce(logits:Tensor, # [b, m]
@@ -196,8 +196,9 @@ class NCF(GradientRecommender):
             if h.ratings is None: raise ValueError("This model folds new people in from their ratings, and the history has none. Give a rating for each film.")
             items, target = item[:, None], ((h.ratings[keep] - self.scale[0])/self.scale[1])[:, None]
         else:
-            g = torch.Generator(self.device).manual_seed(0)
-            no = torch.randint(self.n_items, (len(row), max(1, self.sampling.negatives)), generator=g, device=self.device)
+            # each film brings negatives of its own, by a hash: nobody's vector depends on who else is asked about
+            place = torch.arange(1, 1 + max(1, self.sampling.negatives), device=self.device)
+            no = (mix_(mix_(item[:, None]*GOLDEN) + place*GOLDEN) >> 2).bitwise_and_(2**61 - 1) % self.n_items
             clash = torch.zeros(no.numel(), dtype=torch.bool, device=self.device)
             clash[PairSet(row, item, len(h), self.n_items).find(row[:, None], no)] = True
             items = torch.cat([item[:, None], no], 1)
