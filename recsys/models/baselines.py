@@ -98,14 +98,17 @@ class FromHistory(Recommender):
 
     @torch.no_grad()
     def score(self, query:Query, items:Tensor|None=None)->Tensor:
-        h, fans = query.histories.to(self.device), self.fans
+        h = query.histories.to(self.device)
         items = None if items is None else items.to(self.device)
+        some = torch.arange(len(query), device=self.device).split(max(1, self.chunk//self.width))
+        if len(some) == 1: return self._of(h, items)
         out = torch.empty(len(query), self.n_items if items is None else items.shape[-1], device=self.device)
-        for rows in torch.arange(len(query), device=self.device).split(max(1, self.chunk//self.width)):
-            mine = h.select(rows)
-            s = torch.where(liked(mine).lengths[:, None] > 0, self.scores(mine), fans)
-            out[rows] = s if items is None else s[:, items] if items.dim() == 1 else s.gather(1, items[rows])
+        for rows in some: out[rows] = self._of(h.select(rows), items if items is None or items.dim() == 1 else items[rows])
         return out
+    def _of(self, h, items):
+        s, nothing = self.scores(h), (liked(h).lengths == 0).nonzero()[:, 0]
+        if len(nothing): s = s.index_copy(0, nothing, self.fans.to(s.dtype).expand(len(nothing), -1))
+        return s if items is None else s[:, items] if items.dim() == 1 else s.gather(1, items)
     @torch.no_grad()
     def explain(self, query:Query, rows:Tensor, items:Tensor)->Tensor|None: # [p, longest history]; 0 where a row has no such entry
         "What each history item, in the order of the history, adds to the score of `items` [p] for `rows` [p]"
