@@ -114,8 +114,12 @@ class Batcher:
         if len(self.jobs) >= self.waiting: raise Busy(f"{self.waiting} requests are waiting already. Try again in a moment.")
         future = loop.create_future()
         self.jobs.append((job, future))
-        if not self.busy: self.busy = True; loop.call_soon(self._next)   # after all that this round of the loop brings
+        if not self.busy: self.busy = True; loop.call_soon(self._gather)
         return await future
+    def _gather(self, before:int=0, quiet:int=0):
+        "Let the loop go on as long as its rounds bring more; a request takes some rounds to arrive"
+        if len(self.jobs) < self.most and (len(self.jobs) > before or quiet < 2): self.loop.call_soon(self._gather, len(self.jobs), 0 if len(self.jobs) > before else quiet + 1)
+        else: self._next()
     def _next(self):
         "Take what waits, and answer it here or in the thread"
         batch = [self.jobs.popleft() for _ in range(min(self.most, len(self.jobs)))]
@@ -138,7 +142,7 @@ class Batcher:
             if isinstance(r, Exception): future.set_exception(r)
             else: future.set_result(r)
         self.busy = bool(self.jobs)
-        if self.busy: self.loop.call_soon(self._next)
+        if self.busy: self.loop.call_soon(self._gather)
     def close(self):
         "Wait for the batch that is being answered"
         self.thread.shutdown()
