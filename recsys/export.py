@@ -23,7 +23,7 @@ from .data import ITEM, USER, _columns, _encoding, _here, _open, replacing, unkn
 from .models.base import Recommender, registry
 from .models.baselines import liked
 from .preprocessing import Histories
-from .recommendation import Run, best, people, person, titled, user_codes
+from .recommendation import Run, best, people, person, told, user_codes
 from .reranking import Wish, wished
 
 # %% ../nbs/07b_export.ipynb #0d52b73a
@@ -132,10 +132,8 @@ def list_rows(
     query = people(run, codes)
     if isinstance(wish, Wish): lists, scores = (pad_sequence(list(x), True, v) for x, v in zip(zip(*wished(run, query, [wish]*len(codes), codes)), (-1, -torch.inf)))
     else: lists, scores = best(run, query, wish, keys=codes)
-    row, lines = titled(run.items, lists, scores)
+    row, lines = told(run, query, lists, scores)
     lines.insert(0, USER, run.catalogue.user_ids[codes.numpy()[row]])
-    if run.model.predicts_stars:
-        with torch.no_grad(): lines["stars"] = run.model.predict(query, torch.as_tensor(row), lists[lists >= 0]).cpu().numpy()
     return lines
 
 # %% ../nbs/07b_export.ipynb #0ad33307

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NEEDED', 'Run', 'run_names', 'run_folder', 'fill_items', 'open_run', 'user_codes', 'people', 'finite_scores', 'best',
-           'titled', 'recommend', 'history', 'Titles', 'find_titles', 'twins', 'person', 'newcomer', 'for_new',
+           'titled', 'told', 'recommend', 'history', 'Titles', 'find_titles', 'twins', 'person', 'newcomer', 'for_new',
            'cosine', 'alike', 'similar', 'themed', 'genre_shares', 'consumed_vs_recommended', 'example_users',
            'user_cards', 'main_genres', 'item_map']
 
@@ -179,13 +179,19 @@ def titled(
     return row, lines
 
 # %% ../nbs/07_recommendation.ipynb #80ab8207
-def _answer(run, query, k, hide=None, keys=None):
-    "`titled` lists of the best; models of stars add what the person would give"
-    lists, scores = best(run, query, k, hide, keys)
+def told(
+    run:Run,
+    query:Query,    # n people
+    lists:Tensor,   # [n, k] codes, best first; -1 pads
+    scores:Tensor,  # [n, k]
+)->tuple[np.ndarray, pd.DataFrame]: # as `titled`; models of stars add what the person would give
+    "Lists of people as titles"
     row, lines = titled(run.items, lists, scores)
     if getattr(run.model, "predicts_stars", False):
         with torch.no_grad(): lines["stars"] = run.model.predict(query, torch.as_tensor(row), lists[lists >= 0]).cpu().numpy()
     return row, lines
+
+def _answer(run, query, k, hide=None, keys=None): return told(run, query, *best(run, query, k, hide, keys))
 
 def recommend(
     run:Run,

@@ -16,7 +16,7 @@ from torch import Tensor
 from .data import Section, unknown
 from .evaluation import chunk_users, top_k
 from .preprocessing import Histories, Query
-from .recommendation import Run, Titles, find_titles, finite_scores, people, person, titled, twins, user_codes
+from .recommendation import Run, Titles, find_titles, finite_scores, people, person, told, twins, user_codes
 
 # %% ../nbs/07a_reranking.ipynb #0fa38a25
 class Wish(Section):
@@ -123,8 +123,8 @@ def _wished(run, query, wishes, keys):
     if len(moved): open_[moved] = toward_niche(open_[moved], run.counts, niche[moved])
     need = max(max(POOL*w.k, 100) if w.diversity else w.k for w in wishes)
     lists, scores, _ = top_k(open_, min(need, open_.shape[1]), keys, seed=run.seed)
-    there, told = (lists >= 0).sum(1).tolist(), raw.gather(1, lists.clamp(min=0))
-    return [_one_list(run, w, lists[i, :n], scores[i, :n], told[i, :n]) for i, (w, n) in enumerate(zip(wishes, there))]
+    there, given = (lists >= 0).sum(1).tolist(), raw.gather(1, lists.clamp(min=0))
+    return [_one_list(run, w, lists[i, :n], scores[i, :n], given[i, :n]) for i, (w, n) in enumerate(zip(wishes, there))]
 
 def _masks(run, query, wishes):
     "What is not to be listed: indices into [n, n_items]"
@@ -136,12 +136,12 @@ def _masks(run, query, wishes):
     for i, w in enumerate(wishes):
         if masks.get(w) is not None: yield i, ~masks[w]
 
-def _one_list(run, wish, codes, scores, told):
-    "The first k, or k of the pool; with the scores that the model told"
-    if not wish.diversity: return codes[:wish.k], told[:wish.k]
+def _one_list(run, wish, codes, scores, given):
+    "The first k, or k of the pool; with the scores that the model gave"
+    if not wish.diversity: return codes[:wish.k], given[:wish.k]
     pool = slice(max(POOL*wish.k, 100))
     at = mmr(scores[pool], likeness(run, wish.by)[codes[pool]], wish.k, wish.diversity)
-    return codes[at], told[at]
+    return codes[at], given[at]
 
 def likeness(run:Run, by:str)->Tensor: # [n_items, d]
     "The vectors whose cosine says how alike two items are"
@@ -161,10 +161,7 @@ def film_table(
 )->pd.DataFrame:             # rank (from 1), item_id, title, year, genres, score; models of stars: and stars
     "One list as titles"
     [(codes, scores)] = wished(run, query, [wish], keys)
-    lines = titled(run.items, codes[None], scores[None])[1]
-    if run.model.predicts_stars:
-        with torch.no_grad(): lines["stars"] = run.model.predict(query, torch.zeros_like(codes), codes).cpu().numpy()
-    return lines
+    return told(run, query, codes[None], scores[None])[1]
 
 # %% ../nbs/07a_reranking.ipynb #c9085f25
 MOST = 50   # latest films of a history that are left out in turn
