@@ -186,9 +186,13 @@ class Histories:
         return torch.repeat_interleave(torch.arange(len(self), device=self.offsets.device), self.lengths)
     def select(self, rows:Tensor)->"Histories":
         "The histories of `rows` [m], in that order"
-        lengths = self.lengths[rows]
-        offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-        at = torch.repeat_interleave(self.offsets[rows] - offsets[:-1], lengths) + torch.arange(int(offsets[-1]), device=rows.device)
+        if len(rows) and (rows.diff() == 1).all():   # neighbours share the memory
+            here = self.offsets[int(rows[0]):int(rows[-1])+2]
+            offsets, at = here - here[0], slice(int(here[0]), int(here[-1]))
+        else:
+            lengths = self.lengths[rows]
+            offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+            at = torch.repeat_interleave(self.offsets[rows] - offsets[:-1], lengths) + torch.arange(int(offsets[-1]), device=rows.device)
         return Histories(offsets, *(None if c is None else c[at] for c in (self.items, self.ratings, self.positive, self.timestamps)))
     def keep(self, mask:Tensor)->"Histories":
         "The same people, with only the entries where `mask` [nnz] holds"

@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['log', 'LOWER_IS_BETTER', 'TrainingConfig', 'param_groups', 'make_optimizer', 'make_schedule', 'free_memory',
            'auto_batch_size', 'resolve', 'seed_epoch', 'save_checkpoint', 'load_checkpoint', 'run_epoch', 'Progress',
-           'Fitted', 'fit', 'plot_history']
+           'kept_buffers', 'Fitted', 'fit', 'plot_history']
 
 # %% ../nbs/05_training.ipynb #44628128
-import json, logging, math, os, sys, time
+import ctypes, json, logging, math, os, sys, time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Literal
@@ -175,6 +176,16 @@ class Progress:
         self.best_value, self.best_epoch, self.stale = value, row["epoch"], 0
         return True
 
+@contextmanager
+def kept_buffers():
+    "Each step frees what the next allocates. glibc hands large blocks back to the system in between, and every page costs anew; here it keeps them until the end"
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if not hasattr(libc, "mallopt"): yield; return   # another libc
+    map_above, trim_above = -3, -1   # of malloc.h
+    libc.mallopt(map_above, 2**25); libc.mallopt(trim_above, 2**30)
+    try: yield
+    finally: libc.mallopt(trim_above, 2**17); libc.malloc_trim(0)
+
 @dataclass(frozen=True)
 class Fitted:
     "What `fit` leaves beside the trained model"
@@ -207,7 +218,8 @@ def fit(
         return Fitted(model, pd.DataFrame(columns=["epoch", "loss", "lr", "seconds"]), 0, False, time.perf_counter() - start, resolved)
     model.batch_size = resolved["batch_size"]
     state, best = _start(model, split, config, seed, checkpoint, on_epoch)
-    if not state.done: _loop(model, split, config, validate, seed, checkpoint, on_epoch, stop_after or config.epochs, progress, *state.parts, state, best)
+    with kept_buffers():
+        if not state.done: _loop(model, split, config, validate, seed, checkpoint, on_epoch, stop_after or config.epochs, progress, *state.parts, state, best)
     model.load_state_dict(best); model.eval(); model._source = None   # the sampler's tables are as large as the data
     return Fitted(model, pd.DataFrame(state.history), state.best_epoch, state.stopped, sum(r["seconds"] for r in state.history), resolved)
 
