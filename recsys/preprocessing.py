@@ -67,10 +67,18 @@ class Interactions:
 
 def in_order(inter:Interactions)->Interactions:
     "The rows by user, then time, then file row"
-    order = torch.argsort(inter.row)
-    for key in (inter.timestamp, inter.user):   # stable sorts from the last key to the first
-        if key is not None: order = order[torch.argsort(key[order], stable=True)]
-    return inter[order]
+    sort = lambda x, key: x if (key.diff() >= 0).all() else x[torch.argsort(key, stable=True)]
+    ordered = sort(inter, inter.user)     # enough where later parts follow earlier ones
+    earlier = ordered.row.diff() < 0
+    if (t := ordered.timestamp) is not None: earlier = (t.diff() < 0) | (t.diff() == 0) & earlier
+    if not (earlier & (ordered.user.diff() == 0)).any(): return ordered
+    inter = sort(inter, inter.row)
+    if t is None: return sort(inter, inter.user)
+    since = inter.timestamp - t.min()
+    span = int(since.max()) + 1
+    if int(inter.user.max()) < 2**62//span: return sort(inter, inter.user*span + since)   # one sort is half the time of two
+    inter = sort(inter, inter.timestamp)
+    return sort(inter, inter.user)
 
 def concat(parts)->Interactions:
     "Several parts as one, in order again"
