@@ -33,12 +33,16 @@ leaderboard: setup ## every model on every board with its setting; finished runs
 insights: setup ## what newcomers ask, answered with figures and intervals
 	$(BIN)/recsys report nbs/experiments/insights.yaml
 
-.peers/.installed:
-	$(PYTHON) -m venv .peers
-	.peers/bin/python -m pip install --quiet "$$(grep ^torch== constraints.txt)" implicit==0.7.3 irspack==0.5.2 lenskit==2025.8.1
+# other libraries, each group in an environment of its own: their wishes contradict each other and ours
+PEERS := .peers/.installed .peers-old/.installed
+LISTED = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["$(@D:.%=%)"], sep="\n")
+$(PEERS): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(@D)
+	@{ grep ^torch== constraints.txt; $(PYTHON) -c '$(LISTED)'; } > $(@D)/requirements.txt
+	$(@D)/bin/python -m pip install --quiet --requirement $(@D)/requirements.txt
 	@touch $@
 
-benchmark: setup .peers/.installed ## training beside other libraries, which are installed into .peers
+benchmark: setup $(PEERS) ## speed and memory beside other libraries, which are installed into .peers and .peers-old
 	$(BIN)/recsys report nbs/experiments/benchmark.yaml
 
 browser: ## Chromium, with which the tests drive the page (Debian's, where apt can install it; or set CHROMIUM)
@@ -70,5 +74,5 @@ mlflow-gc: setup ## remove deleted MLflow runs for good
 	@MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-$(STORE)} $(BIN)/mlflow gc --backend-store-uri $${MLFLOW_TRACKING_URI:-$(STORE)}
 
 clean: ## remove what can be made again: caches and .venv, but no run, report, record or raw data
-	rm -rf .venv .peers build dist *.egg-info data/processed
+	rm -rf .venv .peers .peers-old build dist *.egg-info data/processed
 	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf

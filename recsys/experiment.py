@@ -23,7 +23,7 @@ import numpy as np, pandas as pd, torch, yaml
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 from .beyond import Beyond, beyond, beyond_table, genre_matrix, segments
 from .comparison import CompareConfig, compare_runs, with_interval
-from .data import DATASETS, ITEM, USER, Section, Tables, load, project_root, read, replacing, under_root, unknown
+from .data import DATASETS, ITEM, USER, Section, Tables, give_back, load, project_root, read, replacing, under_root, unknown
 from .evaluation import Evaluation, EvaluationConfig, audit_table, evaluate, metric_name, protocol_name
 from .models.baselines import with_genres
 from .models.base import ModelConfig, create, load as load_model, model_config, runs_folder
@@ -137,6 +137,7 @@ def prepare(config:Config)->tuple[Tables, Split]:
     tables = load_tables(config.data)
     if config.split.name == "given": split = given_split(config.split, config.preprocessing.threshold, seed, rows, cache)
     else: split = make_split(*interactions(tables, **config.preprocessing.model_dump(), cache=cache), config.split, seed, rows)
+    give_back()
     return tables, with_genres(split, tables.items) if "genres" in tables.items else split
 
 def validator(config:Config, split:Split):

@@ -63,6 +63,10 @@ class Interactions:
         "The rows of a mask, a slice or an index tensor"
         return self._map(lambda t: t[index])
     def to(self, device)->"Interactions": return self._map(lambda t: t.to(device))
+    @property
+    def liked(self)->"Interactions":
+        "The positive rows; where all are, these same tensors"
+        return self if self.positive.all() else self[self.positive]
     def _map(self, f): return Interactions(*(None if (t := getattr(self, c.name)) is None else f(t) for c in fields(self)))
 
 def in_order(inter:Interactions)->Interactions:
@@ -165,7 +169,7 @@ def interactions(
     inter = binarize(inter, threshold)
     if not inter.positive.any():
         raise ValueError(f"No rating reaches the threshold {threshold}; the highest is {inter.rating.max():g}. Lower preprocessing.threshold.")
-    if low == "drop": inter = inter[inter.positive]
+    if low == "drop": inter = inter.liked
     return (inter, catalogue) if not k_core and low == "keep" else compact(globals()["k_core"](inter, k_core), catalogue)
 
 def compact(inter:Interactions, catalogue:Catalogue)->tuple[Interactions, Catalogue]:
@@ -258,9 +262,14 @@ class Split:
         if part not in self._kept:
             if part not in ("train", "valid", "test"): raise unknown("part", part, ["train", "valid", "test"])
             if self.fold_in is not None: rows = concat([self.train, self.fold_in]) if part == "train" else self.fold_in
-            else: rows = concat([self.train, self.valid]) if part == "test" else self.train
+            else: rows = self.joined if part == "test" else self.train
             self._kept[part] = histories(rows, self.catalogue.n_users)
         return self._kept[part]
+    @property
+    def joined(self)->Interactions:
+        "Train and validation in order: the history before the test, and what a refit learns from"
+        if "joined" not in self._kept: self._kept["joined"] = concat([self.train, self.valid])
+        return self._kept["joined"]
     @property
     def trained_users(self)->Tensor:
         "[n_users] bool: has a training row"
@@ -277,11 +286,11 @@ class Split:
         return Query(codes, self.history(history or part).select(users), features=None if features is None else features[users])
     def refit(self)->"Split":
         "Validation joined to train, for the last training before the test"
-        rows, fold = [self.train, self.valid], self.fold_in
+        rows, fold = self.joined, self.fold_in
         if fold is not None:
             was_valid = torch.isin(fold.user, self.valid.user)
-            rows, fold = rows + [fold[was_valid]], fold[~was_valid]
-        return Split(concat(rows), self.valid[:0], self.test, self.catalogue, fold, self.info | {"refit": True})
+            rows, fold = concat([rows, fold[was_valid]]), fold[~was_valid]
+        return Split(rows, self.valid[:0], self.test, self.catalogue, fold, self.info | {"refit": True})
 
 # %% ../nbs/02_preprocessing.ipynb #792ee6ee
 TRAIN, VALID, TEST, DROPPED = 0, 1, 2, -1

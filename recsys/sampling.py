@@ -73,7 +73,7 @@ class NegativeSampler:
     ):
         self.n_users, self.n_items, self.config = n_users, n_items, config
         self.device = train.user.device
-        pos = train[train.positive]
+        pos = train.liked
         full = torch.bincount(pos.user, minlength=n_users) >= n_items
         if full.any():
             raise _no_negative(int(full.nonzero()[0]), n_items, user_ids)

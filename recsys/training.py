@@ -16,7 +16,7 @@ from typing import Callable, Literal
 import pandas as pd, torch
 from pydantic import Field
 from torch import Tensor
-from .data import Section, replacing
+from .data import Section, give_back, replacing
 from .models.base import GradientRecommender, Recommender
 from .preprocessing import Split
 
@@ -184,7 +184,7 @@ def kept_buffers():
     map_above, trim_above = -3, -1   # of malloc.h
     libc.mallopt(map_above, 2**25); libc.mallopt(trim_above, 2**30)
     try: yield
-    finally: libc.mallopt(trim_above, 2**17); libc.malloc_trim(0)
+    finally: libc.mallopt(trim_above, 2**17); give_back()
 
 @dataclass(frozen=True)
 class Fitted:

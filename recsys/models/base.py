@@ -187,7 +187,7 @@ class GradientRecommender(Recommender, nn.Module):
         if self._source is None or self._source[0] is not split.train:
             train = split.train.to(self.device)
             plain = self.learns_from_rows or self.sampling.negatives == 0
-            rows, sampler = train if plain else train[train.positive], None
+            rows, sampler = train if plain else train.liked, None
             if not plain and self.sampling.name == "all":
                 if not self.scores_all: raise ValueError(f"sampling.name 'all' weighs every item for every user, which costs too much with '{self.name}': only inner products give all scores in one matrix product. Use uniform.")
                 sampler = AllNegatives(rows, self.n_items, self.sampling, split.catalogue.user_ids)

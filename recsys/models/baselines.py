@@ -75,7 +75,7 @@ class FromHistory(Recommender):
     def fit(self, split:Split):
         "Count the positives of train, then `learn` from them"
         train = split.train.to(self.device)
-        rows = train[train.positive]
+        rows = train.liked
         if not len(rows): raise ValueError(f"Train has no positive among {len(train):,} rows, so {self.name!r} has nothing to learn from. Lower preprocessing.threshold.")
         self.counts = torch.bincount(rows.item, minlength=self.n_items).float()
         self.learn(rows, train, split)

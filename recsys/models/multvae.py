@@ -104,7 +104,7 @@ class MultVAE(GradientRecommender, FromHistory):
     def source(self, split:Split)->tuple[Histories, Tensor]: # histories by user code; users with a like
         "The likes of train alone, built once for a split"
         if self._source is None or self._source[0] is not split.train:
-            h = histories(split.train[split.train.positive], self.n_users).to(self.device)
+            h = histories(split.train.liked, self.n_users).to(self.device)
             self._source = (split.train, h, h.lengths.nonzero()[:, 0])
         return self._source[1:]
     def workload(self, split):
