@@ -288,4 +288,8 @@ def export(
         about = export_run(r, folder, tuple(format or ("onnx",)))
         for name, size in about["files"].items(): print(f"{os.path.relpath(folder)}/{name}  {size:,} bytes")
 
-def main(): app()
+def main():
+    import atexit, gc
+    gc.set_threshold(100_000)   # imports make objects that live: looking for garbage among them, and once more at the end, takes a fifth of a short command
+    atexit.register(gc.freeze)
+    app()
