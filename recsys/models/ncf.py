@@ -68,6 +68,8 @@ class Pairs:
     @cached_property
     def row(self): return torch.arange(len(self.user)).repeat_interleave(self.item.shape[1])   # that a pair stands in
     @cached_property
+    def each(self): return self.user.index_select(0, self.row)   # the user of a pair; on the CPU five times as fast as brackets
+    @cached_property
     def by_user(self): # positions of the pairs, ordered by user, and where each user's begin
         order, start = self._sorted(self.user, self.n_users)
         return (order[:, None]*self.item.shape[1] + torch.arange(self.item.shape[1])).flatten(), start*self.item.shape[1]
@@ -84,19 +86,19 @@ class PairDot(torch.autograd.Function):
     def forward(ctx, user, item, pairs): # [n_users, d], [n_items, d] -> [b, m]
         ctx.save_for_backward(user, item); ctx.pairs = pairs
         b, m = pairs.item.shape
-        return torch.ops.aten._embedding_bag_per_sample_weights_backward(user[pairs.user], item, pairs.item.flatten(), torch.arange(0, b*m, m), pairs.row, 0).view(b, m)
+        return torch.ops.aten._embedding_bag_per_sample_weights_backward(user.index_select(0, pairs.user), item, pairs.item.flatten(), torch.arange(0, b*m, m), pairs.row, 0).view(b, m)
     @staticmethod
     def backward(ctx, grad):
         (user, item), pairs, grad = ctx.saved_tensors, ctx.pairs, grad.flatten()
-        side = lambda table, met, order, start: _bags(table, met[order], start, grad[order])
-        return side(item, pairs.item.flatten(), *pairs.by_user), side(user, pairs.user[pairs.row], *pairs.by_item), None
+        side = lambda table, met, order, start: _bags(table, met.index_select(0, order), start, grad.index_select(0, order))
+        return side(item, pairs.item.flatten(), *pairs.by_user), side(user, pairs.each, *pairs.by_item), None
 
 class PairSum(torch.autograd.Function):
     "Sums of the rows that meet"
     @staticmethod
     def forward(ctx, user, item, pairs): # [n_users, d], [n_items, d] -> [b·m, d]
         ctx.pairs = pairs
-        met = torch.stack([pairs.user[pairs.row], pairs.item.flatten() + len(user)], 1).flatten()
+        met = torch.stack([pairs.each, pairs.item.flatten() + len(user)], 1).flatten()
         return _bags(torch.cat([user, item]), met, torch.arange(0, len(met), 2))
     @staticmethod
     def backward(ctx, grad):
@@ -346,7 +348,7 @@ class GMF(NCF):
         self.out = nn.Linear(config.dim, 1)
         nn.init.ones_(self.out.weight); nn.init.zeros_(self.out.bias)
         self.user_tables, self.item_tables = ("user",), ("item",)
-    def user_half(self, user): return (user*self.out.weight[0],)   # the weights belong to either side: here they cost one row, not one pair
+    def item_half(self, item): return (item*self.out.weight[0],)   # the weights belong to either side: here they cost one row, not one pair
     def combine(self, user, item, pairs=None): return dot(user[0], item[0], pairs) + self.out.bias
     def scores(self, user, item): return super().scores(user, item) if item[0].dim() == 3 else user[0]@item[0].T + self.out.bias
 
@@ -484,8 +486,8 @@ class NeuMF(NCF):
         self.tower = Tower(m, config.layers, config.batch_norm, config.dropout)
         self.out = nn.Linear(d + config.layers[-1], 1); nn.init.zeros_(self.out.bias)
         self.user_tables, self.item_tables, self.width = ("gmf_user", "mlp_user"), ("gmf_item", "mlp_item"), max(config.layers)
-    def user_half(self, gmf, mlp): return gmf*self.out.weight[0, :gmf.shape[-1]], self.tower.user_half(mlp)
-    def item_half(self, gmf, mlp): return gmf, self.tower.item_half(mlp)
+    def user_half(self, gmf, mlp): return gmf, self.tower.user_half(mlp)
+    def item_half(self, gmf, mlp): return gmf*self.out.weight[0, :gmf.shape[-1]], self.tower.item_half(mlp)
     def _mlp(self, user, item, pairs=None): return shaped(F.linear(self.tower(user[1], item[1], pairs), self.out.weight[:, self.config.dim:], self.out.bias), pairs)
     def combine(self, user, item, pairs=None): return dot(user[0], item[0], pairs) + self._mlp(user, item, pairs)
     def scores(self, user, item):
