@@ -405,7 +405,7 @@ class Tower(nn.Module):
         if self.norm is not None and self.training: h = self.norm[k](h)*(self.grow or 1)
         return DropReLU.apply(h, self.drop.p) if self.grow else self.drop(h.relu_())
     def forward(self, user, item, pairs=None): # first-layer halves as in `add`, and so is what comes out
-        fused = self._fused(user)
+        fused = pairs is None and self._fused(user)
         h = torch.ops.aten._add_relu(user, item) if fused else self._after(0, add(user, item, pairs))
         for k in range(1, len(self.linear)):
             new = torch.ops.mkldnn._linear_pointwise(h, *self.affine(k), "relu", [], "") if fused else self._after(k, F.linear(h, *self.affine(k)))
