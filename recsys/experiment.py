@@ -585,7 +585,7 @@ def intervals(table:str)->str:
 def chance(evaluation:Evaluation, split:Split, k:int)->float: # 0 to 1
     "The expected hit ratio of lists in random order: one minus the share of draws of `k` that miss all of a user's positives"
     t = evaluation.n_test.double()
-    n = split.catalogue.n_items - split.history("test").lengths[evaluation.users].double() if evaluation.protocol == "full" else torch.bincount(evaluation.candidates.user, minlength=split.catalogue.n_users)[evaluation.users].double()
+    n = split.catalogue.n_items - split.consumed("test").lengths[evaluation.users].double() if evaluation.protocol == "full" else torch.bincount(evaluation.candidates.user, minlength=split.catalogue.n_users)[evaluation.users].double()
     i = torch.arange(k)[:, None]
     return float((1 - ((n - t - i).clamp(min=0)/(n - i).clamp(min=1)).prod(0)).mean())
 

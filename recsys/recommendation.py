@@ -115,7 +115,7 @@ def open_run(
         raise ValueError(f"The run {folder.name!r} does not fit together: its model knows {model.n_users:,} users and {model.n_items:,} items, its catalogue {len(users):,} and {len(items):,}. Train it again.")
     split = load_split(folder/"split", catalogue)
     seed = json.loads((folder/"metrics.json").read_text()).get("seed") or 0
-    return Run(folder, model, catalogue, items, users, histories(concat([split.train, split.fold_in, split.valid, split.test]), len(users)), split.trained_users, seed)
+    return Run(folder, model, catalogue, items, users, histories(concat(split.parts), len(users)), split.trained_users, seed)
 
 # %% ../nbs/07_recommendation.ipynb #1fc8a167
 def user_codes(
