@@ -33,10 +33,10 @@ def show(frame, title:str=""):
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
-    table = Table(title=Text(visible(title)), title_justify="left", box=box.SIMPLE_HEAD)
-    for c in frame: table.add_column(str(c), justify="right" if frame[c].dtype.kind in "if" else "left")
     from pandas import isna
     from recsys.recommendation import visible
+    table = Table(title=Text(visible(title)), title_justify="left", box=box.SIMPLE_HEAD)
+    for c in frame: table.add_column(str(c), justify="right" if frame[c].dtype.kind in "if" else "left")
     text = lambda v: "" if isna(v) else f"{v:.4f}" if isinstance(v, float) else visible(v)
     for row in frame.astype(object).itertuples(index=False): table.add_row(*(Text(text(v)) for v in row))
     console = Console(force_jupyter=False)
@@ -252,9 +252,8 @@ def plain_json(frame)->str:
 
 def why_empty(run, wish, code=None)->str:
     "What left nothing to list"
-    from dataclasses import replace
     from recsys.reranking import Wish
-    if replace(wish, k=1) != Wish(k=1): return f"No {run.word} that is left fits all of the filters: leave one out."
+    if wish != Wish(k=wish.k): return f"No {run.word} that is left fits all of the filters: leave one out."
     if code is not None and int(run.histories.lengths[code]) >= run.catalogue.n_items: return f"This user has consumed all {run.catalogue.n_items:,} {run.word}s of the data."
     return f"None of the {run.catalogue.n_items:,} {run.word}s of the data is left."
 
