@@ -319,7 +319,7 @@ def _whole(ids:pd.Series)->pd.Series|None:
         return ids.astype("int64") if fits else None
     if ids.dtype.kind == "f":
         bad = ids[(ids != ids.round()) | (ids.abs() > 2**53)]
-        if len(bad): raise ValueError(f"{bad.iloc[0]!r} is no id: ids are whole numbers or text. Write this column as one of them.")
+        if len(bad): raise ValueError(f"{bad.iloc[0]} is no id: ids are whole numbers or text. Write this column as one of them.")
         return ids.astype("int64")
     text = pa.array(ids.astype(str), pa.string())
     if not pc.all(pc.match_substring_regex(text, _WHOLE), min_count=0).as_py(): return None
