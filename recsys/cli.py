@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'plain_errors', 'show', 'about', 'run', 'outcome', 'evaluate', 'measured_run', 'measured_lists', 'print_json',
-           'show_evaluations', 'compare', 'sweep', 'leaderboard', 'report', 'recommend', 'batched', 'typed_like',
-           'serve', 'export', 'main']
+           'show_evaluations', 'compare', 'sweep', 'leaderboard', 'report', 'recommend', 'plain_json', 'why_empty',
+           'batched', 'typed_like', 'serve', 'export', 'main']
 
 # %% ../nbs/10_cli.ipynb #fb0c96ee
 import sys
@@ -22,7 +22,9 @@ def plain_errors():
     "Show expected errors as one line on stderr"
     try: yield
     except (ValueError, FileNotFoundError, RuntimeError, TypeError, KeyError) as e:
-        print(f"recsys: {e.args[0] if e.args else e}" if not isinstance(e, FileNotFoundError) else f"recsys: {e}", file=sys.stderr)
+        said = str(e.args[0]) if e.args and not isinstance(e, OSError) else str(e)
+        harmless = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in said)   # an error may quote a file's control codes
+        print(f"recsys: {harmless}", file=sys.stderr)
         raise typer.Exit(1)
 
 def show(frame, title:str=""):
@@ -31,9 +33,11 @@ def show(frame, title:str=""):
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    from pandas import isna
+    from recsys.recommendation import visible
+    table = Table(title=Text(visible(title)), title_justify="left", box=box.SIMPLE_HEAD)
     for c in frame: table.add_column(str(c), justify="right" if frame[c].dtype.kind in "if" else "left")
-    text = lambda v: "" if v is None or v != v else f"{v:.4f}" if isinstance(v, float) else str(v)
+    text = lambda v: "" if isna(v) else f"{v:.4f}" if isinstance(v, float) else visible(v)
     for row in frame.astype(object).itertuples(index=False): table.add_row(*(Text(text(v)) for v in row))
     console = Console(force_jupyter=False)
     if not console.is_terminal: console.width = 160
@@ -202,21 +206,22 @@ def recommend(
     user:Annotated[Optional[str], typer.Option("--user", help="a user id of the data")]=None,
     likes:Annotated[Optional[list[str]], typer.Option("--likes", help="a title; repeat for more")]=None,
     dislikes:Annotated[Optional[list[str]], typer.Option("--dislikes", help="with --likes: a title; repeat for more")]=None,
-    similar:Annotated[Optional[str], typer.Option("--similar", help="a title: films like it")]=None,
+    similar:Annotated[Optional[str], typer.Option("--similar", help="a title: items like it")]=None,
     batch:Annotated[Optional[Path], typer.Option("--batch", help="users of a file with a column user_id (CSV, TSV, Parquet), or 'all'; lists go to --out")]=None,
     out:Annotated[Optional[Path], typer.Option("--out", help="with --batch: .parquet, .csv or .tsv")]=None,
     skip_unknown:Annotated[bool, typer.Option("--skip-unknown", help="with --batch: leave out users that the run does not know")]=False,
     k:Annotated[int, typer.Option("-k", min=1, max=1000, help="how many")]=10,
-    genre:Annotated[Optional[list[str]], typer.Option("--genre", help="only films of this genre; repeat for more")]=None,
-    from_year:Annotated[Optional[int], typer.Option("--from-year", help="only films of this year and later")]=None,
-    to_year:Annotated[Optional[int], typer.Option("--to-year", help="only films of this year and earlier")]=None,
-    least:Annotated[int, typer.Option("--least", min=0, help="only films with this many interactions")]=0,
+    genre:Annotated[Optional[list[str]], typer.Option("--genre", help="only items of this genre; repeat for more")]=None,
+    from_year:Annotated[Optional[int], typer.Option("--from-year", help="only items of this year and later")]=None,
+    to_year:Annotated[Optional[int], typer.Option("--to-year", help="only items of this year and earlier")]=None,
+    least:Annotated[int, typer.Option("--least", min=0, help="only items with this many interactions")]=0,
     diversity:Annotated[float, typer.Option("--diversity", min=0, max=1, help="0: best scores; towards 1: unlike each other")]=0.,
-    niche:Annotated[float, typer.Option("--niche", min=-1, max=1, help="towards 1: less popular films; towards -1: more popular ones")]=0.,
+    niche:Annotated[float, typer.Option("--niche", min=-1, max=1, help="towards 1: less popular items; towards -1: more popular ones")]=0.,
     csv:Annotated[bool, typer.Option("--csv", help="as CSV")]=False,
+    safe:Annotated[bool, typer.Option("--csv-safe/--csv-raw", help="in CSV, write ' before a text that a spreadsheet would take for a formula (=, +, -, @ …); --csv-raw writes every text as it is")]=True,
     json:Annotated[bool, typer.Option("--json", help="as JSON")]=False,
 ):
-    "The best films for a user, for a new person, for all users of a file, or like a film."
+    "The best items for a user, for a new person, for all users of a file, or like an item."
     with plain_errors():
         if sum(x is not None for x in (user, likes or None, similar, batch)) != 1: raise ValueError("give one of --user ID, --likes TITLE (repeat for more), --similar TITLE or --batch FILE")
         if csv and json: raise ValueError("--csv and --json are two formats: give one")
@@ -228,20 +233,34 @@ def recommend(
         wish = Wish(k=k, genres=tuple(genre or ()), from_year=from_year, to_year=to_year, least=least, diversity=diversity, niche=niche)
         if similar is not None and wish != Wish(k=k): raise ValueError("--similar takes no filters and no sliders")
         r = rec.open_run(run, root=runs_folder())
-        if batch is not None: return batched(r, batch, out, wish, skip_unknown)
+        if batch is not None: return batched(r, batch, out, wish, skip_unknown, safe)
         if user is not None:
             code = rec.user_codes(r, [typed_like(user, r.users.user_id)])
             frame, title = film_table(r, rec.people(r, code), wish, code), f"For user {user}"
         elif likes: frame, title = film_table(r, rec.newcomer(r, likes, dislikes or ()), wish), "For someone who likes " + ", ".join(likes)
         else: frame, title = rec.similar(r, similar, k=k), f"Like {similar}"
-        if csv: print(frame.to_csv(index=False), end="")
-        elif json: print(frame.to_json(orient="records", force_ascii=False, indent=1))
-        else: show(frame, title)
+        if csv: print((rec.csv_safe(frame) if safe else frame).map(lambda x: rec.visible(x) if isinstance(x, str) and safe else x).to_csv(index=False), end="")
+        elif json: print(plain_json(frame))
+        elif len(frame): show(frame, title)
+        else: print(f"{title}: the list is empty. {why_empty(r, wish, code if user is not None else None)}")
 
-def batched(run, users, out, wish, skip):
+def plain_json(frame)->str:
+    "Rows as JSON; what would steer a terminal is written as \\u…, which any reader of JSON turns back"
+    import re
+    text = frame.to_json(orient="records", force_ascii=False, indent=1)
+    return re.sub("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]", lambda m: f"\\u{ord(m[0]):04x}", text)
+
+def why_empty(run, wish, code=None)->str:
+    "What left nothing to list"
+    from recsys.reranking import Wish
+    if wish != Wish(k=wish.k): return f"No {run.word} that is left fits all of the filters: leave one out."
+    if code is not None and int(run.histories.lengths[code]) >= run.catalogue.n_items: return f"This user has consumed all {run.catalogue.n_items:,} {run.word}s of the data."
+    return f"None of the {run.catalogue.n_items:,} {run.word}s of the data is left."
+
+def batched(run, users, out, wish, skip, safe):
     "Lists of many to a file"
     from recsys.export import recommend_batch
-    done = recommend_batch(run, None if str(users) == "all" else users, out, wish, "skip" if skip else "refuse")
+    done = recommend_batch(run, None if str(users) == "all" else users, out, wish, "skip" if skip else "refuse", safe=safe)
     left = [f"{n:,} rows {what}" for n, what in ((done.unknown, "with unknown users skipped"), (done.repeated, "named somebody again")) if n]
     print(f"{done.rows:,} rows for {done.users:,} users{'; ' if left else ''}{', '.join(left)}: {out}")
 
@@ -275,9 +294,9 @@ def serve(
 def export(
     run:Annotated[str, typer.Argument(help="a finished run: its name or folder")],
     format:Annotated[Optional[list[str]], typer.Option("--format", help="onnx: the model, for any ONNX runtime; vectors: item vectors as Parquet; repeat for both")]=None,
-    out:Annotated[Optional[Path], typer.Option("--out", help="a new folder, or an earlier export; left out: data/exports/RUN")]=None,
+    out:Annotated[Optional[Path], typer.Option("--out", help="a new folder, or an earlier export of this run, whose formats stay and are made anew; left out: data/exports/RUN")]=None,
 ):
-    "A model or its item vectors, in files that need no recsys."
+    "A model or its item vectors, in files that need no recsys; both may stand side by side."
     with plain_errors():
         import os
         from recsys.export import export_run
