@@ -132,7 +132,7 @@ def run(
     with plain_errors(), Screen(f"recsys run {file}") as screen:
         from recsys.experiment import configure, execute, outputs, read_config
         overrides = tuple(set_ or ())
-        config = configure(read_config(file, overrides))
+        config = configure(read_config(file, overrides), file)
         report = execute(file, overrides, progress=screen)
         screen.stop()
         outcome(outputs().runs, config, report)

@@ -152,11 +152,14 @@ def explain(error:ValidationError)->str:
     line = lambda e: (".".join(str(p) for p in e["loc"]) + ": " if e["loc"] else "") + e["msg"].removeprefix("Value error, ")
     return "; ".join(line(e) for e in error.errors())
 
-def configure(sections:dict # name, seed, data, preprocessing, split, sampling, model, training, evaluation
+def configure(sections:dict,             # name, seed, data, preprocessing, split, sampling, model, training, evaluation
+              path:str|Path|None=None    # the file that they come from, to be named in an error
              )->Config:
     "The validated configuration; `ValueError` says what is wrong in one line"
     try: return Config.model_validate(sections)
-    except ValidationError as e: raise ValueError(f"This configuration cannot run. {explain(e)}") from None
+    except ValidationError as e:
+        what = "This configuration" if path is None else str(path)
+        raise ValueError(f"{what} cannot run. {explain(e)}") from None
 
 def set_at(sections:dict, path:str, value):
     "Set `section.key` in place, making sections on the way"
@@ -1268,7 +1271,7 @@ def execute(
 )->Path:                    # the report
     "Run an experiment through papermill and render its report"
     sections = read_config(path, overrides)
-    config = configure(sections)
+    config = configure(sections, path)
     absent = {k: {} for k in ("data", "preprocessing", "split", "sampling", "training", "evaluation") if k not in sections}   # what the file leaves out has its defaults, not the notebook's small values
     if os.environ.get("MLFLOW_TRACKING_URI"): tracking(outputs().mlflow)   # a server that is not there is said before a kernel starts
     try: page = through_papermill(notebook, absent | sections, outputs().reports/f"{config.name}.html", config.name, f"The experiment {config.name!r}", progress)
