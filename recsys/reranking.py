@@ -10,8 +10,9 @@ __all__ = ['RARE', 'LAST', 'POOL', 'MOST', 'Wish', 'allowed', 'has_years', 'evid
 import html, re
 import numpy as np, pandas as pd, torch
 import torch.nn.functional as F
-from typing import Literal
-from pydantic import Field, model_validator
+from typing import Annotated, Literal
+from weakref import WeakKeyDictionary
+from pydantic import Field, StringConstraints, model_validator
 from torch import Tensor
 from .data import Section, unknown
 from .evaluation import chunk_users, top_k
@@ -27,6 +28,7 @@ class Wish(Section):
     from_year:int|None = Field(None, ge=0, le=9999, description="no item that is older, or whose year is unknown")
     to_year:int|None = Field(None, ge=0, le=9999, description="no item that is newer, or whose year is unknown")
     least:int = Field(0, ge=0, le=10**9, description="interactions in the data that an item needs: minimum popularity")
+    hide:tuple[int|Annotated[str, StringConstraints(max_length=200)], ...] = Field((), max_length=1000, description="ids of items that are never listed, such as what was seen elsewhere; they count neither as likes nor as dislikes")
     seen:bool = Field(False, description="may list what the person has consumed")
     diversity:float = Field(0., ge=0, le=1, description="0: best scores; towards 1: unlike what stands above (maximal marginal relevance)")
     by:Literal["genres", "vectors"] = Field("genres", description="what alike means for diversity: genres, or the model's item vectors")
@@ -35,7 +37,7 @@ class Wish(Section):
     @property
     def filters(self)->bool:
         "Whether anything is excluded"
-        return bool(self.genres or self.without or self.least or self.from_year is not None or self.to_year is not None)
+        return bool(self.genres or self.without or self.hide or self.least or self.from_year is not None or self.to_year is not None)
     @model_validator(mode="after")
     def _years(self):
         if None not in (self.from_year, self.to_year) and self.from_year > self.to_year: raise ValueError(f"from_year is {self.from_year} and to_year {self.to_year}: no year lies between them. Swap them.")
@@ -43,7 +45,7 @@ class Wish(Section):
 
 # %% ../nbs/07a_reranking.ipynb #9da990d1
 def allowed(run:Run, wish:Wish)->Tensor|None: # [n_items] bool; None: no filter
-    "The items that pass the filters of a wish; an unknown genre, or a year where the data has none, raises `ValueError`"
+    "The items that pass the filters of a wish; an unknown genre or id, or a year where the data has none, raises `ValueError`"
     keep = torch.ones(run.catalogue.n_items, dtype=torch.bool)
     names, table = run.genres
     columns = lambda wanted: [_column(g, names, run.word) for g in wanted]
@@ -54,7 +56,18 @@ def allowed(run:Run, wish:Wish)->Tensor|None: # [n_items] bool; None: no filter
     if wish.from_year is not None: keep &= run.years >= wish.from_year
     if wish.to_year is not None: keep &= (run.years <= wish.to_year) & (run.years >= 0)
     if wish.least: keep &= run.counts >= wish.least
+    if wish.hide: keep[twins(run, _item_codes(run, wish.hide))] = False
     return None if keep.all() else keep
+
+_item_ids = WeakKeyDictionary()   # run -> its item ids as text
+
+def _item_codes(run, ids):
+    "Codes of raw item ids, given as numbers or text"
+    known = _item_ids.get(run)
+    if known is None: known = _item_ids.setdefault(run, pd.Index(run.catalogue.item_ids.astype(str)))
+    codes = known.get_indexer([str(i) for i in ids])
+    if (codes < 0).any(): raise ValueError(f"Unknown item {str(ids[int((codes < 0).argmax())])[:80]!r} in hide. The run {run.name!r} knows {len(known):,} items, such as {known[0]}.")
+    return torch.tensor(codes, dtype=torch.int64)
 
 def has_years(run:Run)->bool:
     "Whether the year of any item is known"
