@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ORDER', 'FIGURES', 'SIZES', 'PICKS', 'MOST_PICKS', 'LONGEST', 'MOST_FILMS', 'LEAST', 'SHELF', 'named', 'slug', 'Film',
-           'films', 'State', 'n_filters', 'read', 'undone', 'pressed', 'Entry', 'Column', 'column', 'count',
-           'about_line', 'hears_dislikes', 'shelf', 'niche_words', 'div_words', 'asset', 'page']
+           'films', 'State', 'n_filters', 'read', 'diversifies', 'undone', 'pressed', 'Entry', 'Column', 'column',
+           'count', 'about_line', 'hears_dislikes', 'shelf', 'niche_words', 'div_words', 'asset', 'page']
 
 # %% ../nbs/07d_page.ipynb #57acc74a
 import asyncio, hashlib, math, re, unicodedata, zlib
@@ -171,6 +171,8 @@ def read(
             except ValueError as e: notes.append(f"{name}={_clip(last(name))} is left aside: {e}.")
     if out.get("since") is not None and out.get("until") is not None and out["since"] > out["until"]:
         notes.append(f"The years run backwards, from {out['since']} to {out['until']}: the second one is left aside."); del out["until"]
+    if out.get("div") and not diversifies(served):
+        notes.append(f"div={out.pop('div'):g} is left aside: {served.name} has nothing that says how alike two {served.run.word}s are.")
     old = models.get(last("was"), served)                       # whose ids the picks are, where the model was just switched
     old = served if _same_data(old, served) else old
     if not has_years(served.run) and (lost := [n for n in ("since", "until") if out.pop(n, None) is not None]):
@@ -192,6 +194,10 @@ def _known(served, id):
     if id is None: return None
     try: return str(served.run.items["item_id"].iloc[served.item_code(id)])
     except KeyError: return None
+
+def diversifies(served)->bool:
+    "Whether a list can be made diverse: by genres, or by the model's item vectors"
+    return bool(served.genres) or served.run.model.item_vectors() is not None
 
 def _without(picks, *others): return tuple(i for i in picks if not any(i in o for o in others))
 
@@ -350,7 +356,7 @@ def _wish(served, home, state):
     by, years = "genres" if served.genres else "vectors", has_years(served.run)
     hidden = () if state.user else tuple(str(served.run.catalogue.item_ids[c]) for c in _codes_in(served, home, state.seen))
     return Wish(k=state.k, genres=tuple(g for g in state.genre if g in served.genres), from_year=state.since if years else None, to_year=state.until if years else None,
-                least=state.least, hide=hidden, diversity=state.div, by=by, niche=state.niche)
+                least=state.least, hide=hidden, diversity=state.div if diversifies(served) else 0., by=by, niche=state.niche)
 
 async def column(
     hub,
@@ -518,7 +524,7 @@ def _view(names, home, state, columns, found, notes, undo):
     return SimpleNamespace(state=state, notices=notes, names=names, model=home.name, url=state.url(), columns=columns, nobody=nobody, heading=heading,
         title=f"{heading}, by {' and '.join(c.name for c in columns)}", picks=picks, word=word, chosen="rated" if run.scale else "chosen", undo=undo, later=any(c.later for c in columns),
         shelf=[f for f in films(run, shelf(run)) if f.code not in own] if nobody else [], found=films(run, found),
-        person=_person(home, state.user) if state.user else None, genres=home.genres, filtered=n_filters(state), years=(int(years.min()), int(years.max())) if len(years) else None,
+        person=_person(home, state.user) if state.user else None, genres=home.genres, diversifies=diversifies(home), filtered=n_filters(state), years=(int(years.min()), int(years.max())) if len(years) else None,
         overlap=f"{both} of {count(len(columns[0].entries), word)} in both lists" if len(columns) == 2 else "",
         said=" ".join(_said(c) for c in columns),
         k_choices=sorted({10, 20, 50, 100, state.k}), least_choices=sorted({0, 5, 20, 50, 100, 200, state.least}))
