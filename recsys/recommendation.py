@@ -243,9 +243,11 @@ def csv_safe(
     return frame.assign(**{c: frame[c].map(quoted) for c in texts}).rename(columns=quoted)
 
 # %% ../nbs/07_recommendation.ipynb #fea3cd66
+_LETTERS = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "ı": "i", "þ": "th", "ħ": "h", "’": "'", "‘": "'", "`": "'", "–": "-", "—": "-"})   # letters that no decomposition folds
+
 def _plain(title):
     "A title as it is compared: no case, accents, doubled spaces or article"
-    text = unicodedata.normalize("NFKD", str(title)).casefold()
+    text = unicodedata.normalize("NFKD", str(title)).casefold().translate(_LETTERS)
     text = " ".join("".join(c for c in text if not unicodedata.combining(c)).split())
     article = "the|an?|l[ae]s?|il|el|der|die|das"
     return re.sub(rf"^({article}) (?=\w)|, ({article})(?=$| \(\d{{4}}\)$)", "", text)
@@ -264,7 +266,7 @@ class Titles:
         self.bare, self.full = [_plain(_without_year(t)) for t in self.titles], [_bracketless(_plain(t)) for t in self.titles]
         self.glued = [t.replace(" ", "") for t in self.full]
     def fit(self, text:str)->np.ndarray: # [n_items] 0 to 100
-        "How well each title fits: whole, as a beginning, as a part; or misspelt, by the edits it takes (rapidfuzz)"
+        "How well each title fits: whole, as whole words, as a beginning, as a part; or misspelt, by the edits it takes (rapidfuzz)"
         from rapidfuzz import fuzz, process
         asked = _bracketless(_plain(text))[:200]; joined = asked.replace(" ", "")
         if not joined: return np.zeros(len(self.titles))
@@ -272,8 +274,16 @@ class Titles:
         score = np.maximum.reduce([close(fuzz.ratio, self.bare), close(fuzz.ratio, self.full), .95*close(fuzz.token_sort_ratio, self.full)])
         longer = np.fromiter((len(t) > len(asked) for t in self.full), bool, len(self.full))   # a short title inside what was typed says little
         if len(joined) > 4: score = np.maximum(score, .85*longer*close(fuzz.partial_ratio, self.full, 80))
-        begins, part = (np.fromiter(x, bool, len(self.titles)) for x in ((t.startswith(asked) for t in self.full), (len(joined) > 2 and joined in t for t in self.glued)))
-        return np.maximum(score, 95.*begins + 90.*(part & ~begins))
+        begins, part, words, first = (np.fromiter(x, bool, len(self.titles)) for x in self._inside(asked, joined))
+        typed = np.select([words & first, words, begins, part], [97., 95., 93., 90.], 0.)
+        return np.maximum(np.where(score > 97, score, .92*score), typed)   # what is only alike comes after what is there
+    def _inside(self, asked, joined):
+        "For each title: does it begin with what was asked, hold it, hold it as whole words, and begin with those?"
+        whole = re.compile(rf"(?<!\w){re.escape(asked)}(?!\w)").search
+        yield (t.startswith(asked) for t in self.full)
+        yield (len(joined) > 2 and joined in t for t in self.glued)
+        yield (bool(asked in t and whole(t)) for t in self.full)
+        yield (bool(whole(t[:len(asked)+1])) and t.startswith(asked) for t in self.full)
     def search(self, text:str, n:int=10)->list: # item codes
         "The `n` titles that fit best; none where nothing comes close"
         score = self.fit(text)
