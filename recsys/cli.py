@@ -22,7 +22,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, context_
 def plain_errors():
     "Show expected errors as one line on stderr"
     def end(line, code=1):
-        harmless = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in str(line))   # an error may quote a file's control codes
+        harmless = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in str(line))   # it may quote a file's control codes
         print(f"recsys: {harmless}", file=sys.stderr)
         raise typer.Exit(code)
     try: yield

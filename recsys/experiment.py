@@ -11,15 +11,15 @@ __all__ = ['PATHS', 'NEEDS', 'TRAINING', 'KIND', 'log', 'LATE', 'PAGES', 'NEWS',
            'Outputs', 'outputs', 'finished', 'ran', 'same_run', 'claim', 'settle', 'locked', 'environment',
            'peak_rss_mb', 'JsonLines', 'logged', 'flatten', 'epoch_metrics', 'final_metrics', 'tracking',
            'experiment_id', 'reason', 'Record', 'Lists', 'commanded', 'stay_with_command', 'leave_if_alone', 'recorded',
-           'load_of_machine', 'Result', 'say', 'new_model', 'train', 'by_code', 'write_results', 'collect', 'stage',
-           'run', 'catch_up', 'close', 'room', 'measured', 'beyond_full', 'beyond_lists', 'spread_out', 'summarize',
-           'reopen', 'run_all', 'known_parent', 'run_state', 'run_split', 'run_model', 'evaluate_run', 'table',
-           'number', 'duration', 'folded', 'title', 'data_sentence', 'main_metrics', 'metric_frame', 'headline',
-           'tiles', 'intervals', 'chance', 'why_sentence', 'learning_sentence', 'epoch_table', 'segment_tables',
-           'beyond_html', 'audit_html', 'items_by_code', 'data_pictures', 'config_table', 'timing_table', 'describe',
-           'show', 'tidy', 'render', 'overview', 'through_papermill', 'say_line', 'execute', 'what_is_kept',
-           'checkpoint_epoch', 'end_records', 'execute_report', 'compare_config', 'execute_compare',
-           'execute_compare_file']
+           'reopened', 'created', 'load_of_machine', 'Result', 'say', 'new_model', 'train', 'by_code', 'write_results',
+           'collect', 'stage', 'run', 'catch_up', 'close', 'room', 'measured', 'beyond_full', 'beyond_lists',
+           'spread_out', 'summarize', 'reopen', 'run_all', 'known_parent', 'run_state', 'run_split', 'run_model',
+           'evaluate_run', 'table', 'number', 'duration', 'folded', 'title', 'data_sentence', 'main_metrics',
+           'metric_frame', 'headline', 'tiles', 'intervals', 'chance', 'why_sentence', 'learning_sentence',
+           'epoch_table', 'segment_tables', 'beyond_html', 'audit_html', 'items_by_code', 'data_pictures',
+           'config_table', 'timing_table', 'describe', 'show', 'tidy', 'render', 'overview', 'through_papermill',
+           'import_papermill', 'say_line', 'execute', 'what_is_kept', 'checkpoint_epoch', 'end_records',
+           'execute_report', 'compare_config', 'execute_compare', 'execute_compare_file']
 
 # %% ../nbs/08_experiment.ipynb #8ee757ea
 import contextlib, copy, errno, hashlib, html, json, logging, os, platform, re, resource, shutil, signal, subprocess, sys, tempfile, textwrap, threading, time
@@ -298,11 +298,11 @@ def laid_over(own:pd.DataFrame, # one row an id
         rows[c] = known[c] if c not in rows else rows[c].where(~said, known[c])
     return rows.reset_index()
 
-def side_file(own:pd.DataFrame, path:str|None, key:str, columns:dict, config:DataConfig)->pd.DataFrame:
-    "The table of items or users of a set, with a file of one's own laid over it"
+def side_file(own:pd.DataFrame, path:str|None, key:str, columns:dict, config:DataConfig, info:dict)->pd.DataFrame:
+    "The table of items or users of a set, with a file of one's own laid over it; what is to be said of the file is added to `info`"
     if path is None: return own
-    own_key, none_more = columns.get(key.removesuffix("_id"), key), own[key][:0]
-    more = _side_table(path, own_key, key, none_more, config.separator)
+    no_more = own[key][:0]
+    more = _side_table(path, key, key, no_more, config.separator, columns, config.list_separator, config.encoding, info["notes"], info["not_taken"])
     if "title" in more: more["title"] = more["title"].where(more["title"] != more[key].astype(str))   # an id stands for a title that the file lacks
     mine, theirs = same_ids([own[key], more[key]])
     known = theirs.isin(mine)
@@ -320,8 +320,9 @@ def load_tables(config:DataConfig, given:Given|None=None # the files of split 'g
         return read(config.path, **columns, **config.layout, duplicates=config.duplicates, **{k: v for k, v in about.items() if v})
     own = given is not None and config.name is None
     tables = given.tables() if own else load(config.name or "ml-100k", duplicates=config.duplicates)
-    return replace(tables, items=side_file(tables.items, config.items, ITEM, config.item_columns, config),
-                   users=side_file(tables.users, config.users, USER, config.user_columns, config))
+    info = tables.info | {k: list(tables.info.get(k, [])) for k in ("notes", "not_taken")}
+    return replace(tables, info=info, items=side_file(tables.items, config.items, ITEM, config.item_columns, config, info),
+                   users=side_file(tables.users, config.users, USER, config.user_columns, config, info))
 
 def fitted_together(tables:Tables, given:Given)->tuple[Tables, Given]:
     "A set and the files of a split of it, their ids of one type; the hash is that of both"
@@ -511,6 +512,7 @@ def _own_store(mlflow, where):
         # MLflow keeps a database open for good. One that was removed and begun again needs another address, or it writes into the removed file.
         again = "./"*(_made.setdefault(database, 1) - 1)
         mlflow.set_tracking_uri(f"sqlite:///{database.parent}/{again}{database.name}")
+        os.environ.pop("MLFLOW_TRACKING_URI", None)   # MLflow sets it, but it is the user's: it would point every later call and process at this store
         experiment_id(mlflow.MlflowClient(), (database.parent/"artifacts").as_uri())
     return mlflow
 
@@ -595,7 +597,7 @@ class Record:
         known = self.known_epochs()
         for row in pd.read_csv(folder/"history.csv").to_dict("records"):
             if row["epoch"] > known: self.epoch(row | {"epoch": int(row["epoch"])})
-        for f in ("config.yaml", "history.csv", "log.jsonl", "run.json", "metrics.json"): self._write("log_artifact", str(folder/f))
+        for f in ("config.yaml", "history.csv", "log.jsonl", "run.json", "metrics.json"): self.file(folder/f)
         self.model(folder)
         if not any(k.startswith("test/") for k in found.data.metrics): self.log(final_metrics(json.loads((folder/"metrics.json").read_text())))
 
@@ -604,9 +606,11 @@ class Record:
         about = {"flavors": {"python_function": {"loader_module": "recsys.experiment", "data": "run", "python_version": platform.python_version()}}, "run_id": self.id, "artifact_path": "model"}
         with tempfile.TemporaryDirectory() as d:
             Path(d, "MLmodel").write_text(yaml.safe_dump(about, sort_keys=False))
-            self._write("log_artifact", f"{d}/MLmodel", "model")
+            self.file(Path(d, "MLmodel"), "model")
         for part in ("model", "split", "catalogue"): self._write("log_artifacts", str(folder/part), f"model/run/{part}")
-        for f in ("config.yaml", "metrics.json"): self._write("log_artifact", str(folder/f), "model/run")
+        for f in ("config.yaml", "metrics.json"): self.file(folder/f, "model/run")
+
+    def file(self, path:Path, into:str|None=None): self._write("log_artifact", str(path), into)
 
     def end(self, status:str): self._write("set_terminated", status)
 
@@ -653,7 +657,7 @@ def recorded(where:Path, name:str, run_id:str|None=None, # of an earlier start
              tags:dict|None=None, machine:bool=True):    # the load of the machine is recorded, too
     "An MLflow run, ended as FINISHED, as FAILED if the block raises, as KILLED if it is interrupted"
     client = tracking(where).MlflowClient()
-    record = Record(client, _reopened(client, run_id) or _created(client, name, parent, tags or {}))
+    record = Record(client, reopened(client, run_id) or created(client, name, parent, tags))
     try:
         with load_of_machine(record.id) if machine else contextlib.nullcontext(): yield record
     except BaseException as e:
@@ -661,7 +665,7 @@ def recorded(where:Path, name:str, run_id:str|None=None, # of an earlier start
         raise
     if parent or not commanded(): record.end("FINISHED")
 
-def _reopened(client, run_id)->str|None:
+def reopened(client, run_id:str|None)->str|None: # id
     "The record of an earlier start, open again; None if there is none, or it was deleted meanwhile"
     if run_id is None: return None
     from mlflow.exceptions import MlflowException
@@ -671,9 +675,10 @@ def _reopened(client, run_id)->str|None:
     client.update_run(run_id, status="RUNNING")
     return run_id
 
-def _created(client, name, parent, tags)->str:
+def created(client, name:str, parent:str|None=None, tags:dict|None=None)->str: # id
+    "A new MLflow run"
     from mlflow.tracking.context import registry   # who, and from which file
-    tags = registry.resolve_tags(tags | ({"mlflow.parentRunId": parent} if parent else {}))
+    tags = registry.resolve_tags((tags or {}) | ({"mlflow.parentRunId": parent} if parent else {}))
     return client.create_run(experiment_id(client), tags=tags, run_name=name).info.run_id
 
 @contextlib.contextmanager
@@ -683,6 +688,7 @@ def load_of_machine(run_id:str):
         yield
         return
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)   # it would tell of each start and end
     monitor = SystemMetricsMonitor(run_id, resume_logging=True)
     monitor.start()
     try: yield
@@ -1227,7 +1233,7 @@ def through_papermill(
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")   # threads that wait by spinning slow a busy machine tenfold
     os.environ["RECSYS_COMMAND"] = str(os.getpid())   # the kernel is a child of this process, and knows it by this
-    import papermill as pm
+    pm = import_papermill()
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     if progress: progress("stage: start")
@@ -1240,6 +1246,15 @@ def through_papermill(
         render(done, page, title)
     overview(outputs().runs, outputs().reports)
     return page
+
+def import_papermill():
+    "papermill, without a grammar of web addresses that its imports would build for a second and never use"
+    unused = "rfc3987_syntax" not in sys.modules
+    if unused: sys.modules["rfc3987_syntax"] = None   # jsonschema does without it where it is not installed
+    try: import papermill
+    finally:
+        if unused: del sys.modules["rfc3987_syntax"]
+    return papermill
 
 NEWS = r"epoch +\d|refit:|— |run \d|stage: |note: "   # of all that a notebook prints, only the lines that begin so are news in a terminal
 
@@ -1261,7 +1276,7 @@ def _told(progress):
 
 def say_line(line:str):
     "Print a line of `NEWS` at once"
-    print(line.removeprefix("stage: "), flush=True)
+    if line != "stage: start": print(line.removeprefix("stage: "), flush=True)
 
 def execute(
     path:str|Path,          # YAML file
@@ -1289,7 +1304,7 @@ def what_is_kept(config:Config)->str:
     for c in reversed(spread_out(config)):
         for folder in (outputs().runs/c.name, outputs().runs/f".{c.name}.new"):
             if run_state(folder).get("about", {}).get("config") != c.model_dump(mode="json"): continue
-            if finished(folder): return f"The run {c.name!r} is finished; only its report is missing. Start it again to make it."
+            if finished(folder): return f"The run {c.name!r} is finished; only its report is missing: start it again to make both anew."
             if epoch := checkpoint_epoch(folder/"checkpoint"): return f"The checkpoint of {c.name!r} after epoch {epoch} of {c.training.epochs} is kept: start it again to go on from there."
     return f"Nothing of {config.name!r} was trained yet: start it again to begin."
 

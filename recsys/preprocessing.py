@@ -587,7 +587,7 @@ def _read_part(path, columns, **layout):
         return rows.astype({RATING: "float32"}), {}
     names = {"user": USER, "item": ITEM} | columns
     if bad := set(names) - {"user", "item", "rating", "timestamp"}: raise unknown("column role", bad.pop(), ["user", "item", "rating", "timestamp"])
-    tables = read(path, **names, **layout)
+    tables = read(path, **names, **layout, section="split")
     return tables.ratings, tables.info
 
 def read_given(
