@@ -214,7 +214,7 @@ def open_study(s:Sweep, url:str, sha256:str|None=None)->optuna.Study:
 # %% ../nbs/08a_sweep.ipynb #3db90f28
 def blind(split:Split)->Split:
     "The split without its test rows"
-    return Split(split.train, split.valid, split.test[:0], split.catalogue, split.fold_in, split.info)
+    return replace(split, test=split.test[:0])
 
 def attempt(config:Config, split:Split, on_epoch=None)->tuple[float, dict]: # the metric on validation, and what else there is to tell
     "Train once and judge on validation"
