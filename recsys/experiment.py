@@ -7,13 +7,13 @@ __all__ = ['PATHS', 'NEEDS', 'TRAINING', 'KIND', 'log', 'LATE', 'PAGES', 'NEWS',
            'Config', 'explain', 'configure', 'set_at', 'with_values', 'located', 'section_value', 'read_yaml',
            'read_config', 'missing', 'split_needs_times', 'times_must_differ', 'recency_needs_times',
            'stars_need_ratings', 'low_needs_ratings', 'model_has_what_it_needs', 'threshold_fits_the_scale',
-           'check_needs', 'laid_over', 'side_file', 'load_tables', 'fitted_together', 'prepare', 'notes', 'validator',
-           'Outputs', 'outputs', 'finished', 'ran', 'same_run', 'claim', 'settle', 'locked', 'environment',
-           'peak_rss_mb', 'JsonLines', 'logged', 'flatten', 'epoch_metrics', 'final_metrics', 'tracking',
+           'check_needs', 'laid_over', 'side_file', 'load_tables', 'fitted_together', 'prepare', 'data_notes',
+           'validator', 'Outputs', 'outputs', 'finished', 'ran', 'same_run', 'run_state', 'claim', 'settle', 'locked',
+           'environment', 'peak_rss_mb', 'JsonLines', 'logged', 'flatten', 'epoch_metrics', 'final_metrics', 'tracking',
            'experiment_id', 'reason', 'Record', 'Lists', 'commanded', 'stay_with_command', 'leave_if_alone', 'recorded',
-           'reopened', 'created', 'load_of_machine', 'Result', 'say', 'new_model', 'train', 'by_code', 'write_results',
-           'collect', 'stage', 'run', 'catch_up', 'close', 'room', 'measured', 'beyond_full', 'beyond_lists',
-           'spread_out', 'summarize', 'reopen', 'run_all', 'known_parent', 'run_state', 'run_split', 'run_model',
+           'opened', 'reopened', 'created', 'load_of_machine', 'Result', 'say', 'new_model', 'train', 'by_code',
+           'write_results', 'collect', 'stage', 'run', 'catch_up', 'close', 'room', 'measured', 'beyond_full',
+           'beyond_lists', 'spread_out', 'summarize', 'reopen', 'run_all', 'known_parent', 'run_split', 'run_model',
            'evaluate_run', 'table', 'number', 'duration', 'folded', 'title', 'data_sentence', 'main_metrics',
            'metric_frame', 'headline', 'tiles', 'intervals', 'chance', 'why_sentence', 'learning_sentence',
            'epoch_table', 'segment_tables', 'beyond_html', 'audit_html', 'items_by_code', 'data_pictures',
@@ -345,14 +345,14 @@ def prepare(config:Config)->tuple[Tables, Split]:
     tables = load_tables(config.data, given)
     if given is not None and (config.data.name or config.data.path): tables, given = fitted_together(tables, given)
     ratings = tables.ratings if given is None else given.ratings
-    for line in notes(config, tables, ratings): print(f"note: {line}", flush=True)
+    for line in data_notes(config, tables, ratings): print(f"note: {line}", flush=True)
     check_needs(config, tables, ratings)
     if given is not None: split = given_split(config.split, config.preprocessing.threshold, seed, rows, cache, given)
     else: split = make_split(*interactions(tables, **config.preprocessing.model_dump(), cache=cache), config.split, seed, rows)
     give_back()
     return tables, with_genres(split, tables.items) if "genres" in tables.items else split
 
-def notes(config:Config, tables:Tables, ratings:pd.DataFrame)->list[str]:
+def data_notes(config:Config, tables:Tables, ratings:pd.DataFrame)->list[str]:
     "What the data's reader has to tell, what was not taken, and what stands in for times"
     said = list(tables.info.get("notes") or [])
     if left := tables.info.get("not_taken"): said.append(f"columns that are there and not taken: {', '.join(map(str, left))}")
@@ -394,6 +394,11 @@ def same_run(folder:Path, about:dict)->bool:
     "Is an unfinished run of the same configuration and data in `folder`?"
     try: return not finished(folder) and json.loads((folder/"run.json").read_text())["about"] == about
     except (OSError, ValueError, KeyError): return False
+
+def run_state(folder:Path)->dict:
+    "run.json; empty without one"
+    try: return json.loads((folder/"run.json").read_text())
+    except (OSError, ValueError): return {}
 
 def claim(runs:Path, name:str, about:dict)->Path: # where to build
     "The folder to build run `name` in; what is left of an interrupted swap is put right first"
@@ -485,6 +490,7 @@ def tracking(where:Path):
     "MLflow, pointed at $MLFLOW_TRACKING_URI or a sqlite store in `where`, its artifacts beside it; `RuntimeError` if it does not answer"
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     server = os.environ.get("MLFLOW_TRACKING_URI")
     if server:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -544,16 +550,19 @@ def _without_password(uri:str)->str: return re.sub(r"//[^/@]*@", "//…@", uri)
 # %% ../nbs/08_experiment.ipynb #22d03cf6
 class Record:
     "One MLflow run. Its writes never raise: after the first that fails they do nothing, and `behind` says why"
-    def __init__(self, client, run_id:str):
-        self.client, self.id, self.behind = client, run_id, ""
+    def __init__(self, client, run_id:str|None):
+        self.client, self.id, self.behind, self.told = client, run_id, "", False
 
     def _write(self, method:str, *args, **kwargs):
         if self.behind: return None
         leave_if_alone()
         try: return getattr(self.client, method)(self.id, *args, **kwargs)
-        except Exception as e:   # whatever a store can raise, it must not end a training
-            self.behind = reason(e)
-            print(f"note: MLflow cannot be written ({self.behind}). The run goes on; its record is completed at the end, or when it is started again.", flush=True)
+        except Exception as e: self.lost(e)   # whatever a store can raise, it must not end a training
+
+    def lost(self, error:Exception):
+        self.behind = reason(error)
+        if not self.told: print(f"note: MLflow cannot be written ({self.behind}). The run goes on; its record is completed at the end, or when it is started again.", flush=True)
+        self.told = True
 
     def log(self, metrics:dict, step:int=0):
         from mlflow.entities import Metric
@@ -582,6 +591,14 @@ class Record:
         found = Dataset(str(about["name"])[:500], digest, "local", source, profile=json.dumps({k: v for k, v in about.items() if k not in ("name", "source")}))
         self._write("log_inputs", [DatasetInput(found, [InputTag("mlflow.data.context", "training")])])
 
+    def begin_late(self, folder:Path, state:dict):
+        "A record for a run that could not have one when it began"
+        try:
+            self.client = tracking(outputs().mlflow).MlflowClient()
+            self.id = created(self.client, state["about"]["config"]["name"], state["parent"])
+        except Exception as e: self.lost(e)
+        with replacing(folder/"run.json") as f: f.write_text(json.dumps(state | {"mlflow_run_id": self.id}, indent=1))
+
     def known_epochs(self)->int:
         "The last epoch on record"
         return max((m.step for m in self._write("get_metric_history", "train/loss") or ()), default=0)
@@ -590,10 +607,11 @@ class Record:
 
     def complete(self, folder:Path):
         "Whatever a finished folder holds and the record lacks; it tries again where the store failed before"
-        self.behind = ""
+        self.behind, state = "", json.loads((folder/"run.json").read_text())
+        if self.id is None: self.begin_late(folder, state)
         found = self._write("get_run")
         if found is None: return
-        self.begin_run(json.loads((folder/"run.json").read_text()))
+        self.begin_run(state)
         known = self.known_epochs()
         for row in pd.read_csv(folder/"history.csv").to_dict("records"):
             if row["epoch"] > known: self.epoch(row | {"epoch": int(row["epoch"])})
@@ -656,14 +674,24 @@ def recorded(where:Path, name:str, run_id:str|None=None, # of an earlier start
              parent:str|None=None,                       # id of the run that it belongs to
              tags:dict|None=None, machine:bool=True):    # the load of the machine is recorded, too
     "An MLflow run, ended as FINISHED, as FAILED if the block raises, as KILLED if it is interrupted"
-    client = tracking(where).MlflowClient()
-    record = Record(client, reopened(client, run_id) or created(client, name, parent, tags))
+    record = opened(where, name, run_id, parent, tags)
     try:
-        with load_of_machine(record.id) if machine else contextlib.nullcontext(): yield record
+        with load_of_machine(record.id) if machine and record.id else contextlib.nullcontext(): yield record
     except BaseException as e:
         record.end("FAILED" if isinstance(e, Exception) else "KILLED")
         raise
     if parent or not commanded(): record.end("FINISHED")
+
+def opened(where:Path, name:str, run_id:str|None=None, parent:str|None=None, tags:dict|None=None)->Record:
+    "A record to write to. A store that does not answer is an error, unless it did when the `parent` was begun"
+    try:
+        client = tracking(where).MlflowClient()
+        return Record(client, reopened(client, run_id) or created(client, name, parent, tags))
+    except Exception as e:
+        if parent is None: raise
+        record = Record(None, None)
+        record.lost(e)
+        return record
 
 def reopened(client, run_id:str|None)->str|None: # id
     "The record of an earlier start, open again; None if there is none, or it was deleted meanwhile"
@@ -783,7 +811,7 @@ def run(config:Config, tables:Tables|None=None, split:Split|None=None,
         folder = claim(out.runs, config.name, about)
         state = json.loads((folder/"run.json").read_text()) if same_run(folder, about) else {}
         with room(folder), logged(folder/"log.jsonl"), recorded(out.mlflow, config.name, state.get("mlflow_run_id"), parent) as record:
-            if state.get("mlflow_run_id") != record.id or state.get("parent") != parent:
+            if not state or state["mlflow_run_id"] != record.id or state.get("parent") != parent:
                 state = _begin(folder, config, tables, split, about, env, record, parent, state.get("resolved"))
             result = _work(config, tables, split, folder, state["resolved"], record, env)
             settle(out.runs, config.name, folder)
@@ -806,7 +834,7 @@ def catch_up(out:Outputs, name:str):
     "Complete the record of a finished run which MLflow has missed the end of"
     folder = out.runs/name
     if not finished(folder) or not (folder/LATE).exists(): return
-    record = Record(tracking(out.mlflow).MlflowClient(), json.loads((folder/"run.json").read_text())["mlflow_run_id"])
+    record = Record(tracking(out.mlflow).MlflowClient(), run_state(folder)["mlflow_run_id"])
     close(record, folder)
     print(f"note: MLflow's record of the finished run {name!r} " + ("is still behind." if record.behind else "is complete now."), flush=True)
     record.end("FINISHED")
@@ -920,11 +948,6 @@ def known_parent(configs)->str|None:
             state = run_state(folder)
             if state.get("parent") and state["about"]["config"] == c.model_dump(mode="json"): return state["parent"]
     return None
-
-def run_state(folder:Path)->dict:
-    "run.json; empty without one"
-    try: return json.loads((folder/"run.json").read_text())
-    except (OSError, ValueError): return {}
 
 def _summarized(config, configs, results, record):
     summary = summarize([r.metrics for r in results]) | {"runs": [c.name for c in configs], "seed": config.seed, "model": config.model.name,
