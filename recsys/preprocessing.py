@@ -273,7 +273,7 @@ class Split:
     catalogue:Catalogue
     fold_in:Interactions|None = None  # histories of held-out users (strong generalization)
     info:dict = field(default_factory=dict)
-    later:Interactions|None = None    # low ratings that follow the user's first held-out row: masked, never fed, never learned from
+    later:Interactions|None = None    # low ratings after the user's first held-out row: masked, never fed, never learned from
 
     def part(self, name:str # train, valid or test
             )->Interactions:
@@ -576,8 +576,8 @@ def _part_paths(config):
         except FileNotFoundError as e: raise FileNotFoundError(f"split 'given' finds no file for split.{part}. {e}") from None
     return paths
 
-def _read_part(path, columns, **layout):
-    "The rows of one file, under the standard names"
+def _read_part(path, columns, **layout): # rows, info
+    "One file under the standard names, and what is to be said of it"
     if path.suffix == ".npy":
         pairs = np.load(path, allow_pickle=False)
         if pairs.ndim != 2 or pairs.shape[1] < 2: raise ValueError(f"{path.name} has the shape {pairs.shape}; expected rows of (user, item)")
@@ -602,7 +602,8 @@ def read_given(
         ids = same_ids([f[column] for f in frames])
         frames = [f.assign(**{column: i.to_numpy()}) for f, i in zip(frames, ids)]
     common = [c for c in frames[0] if all(c in f for f in frames)]
-    notes = _given_notes(dict(zip(paths, frames)), common, paths) + [n for _, info in read_in.values() for n in info.get("notes", [])]
+    notes = [n for _, info in read_in.values() for n in info.get("notes", [])]
+    notes += _given_notes(dict(zip(paths, frames)), common, paths)
     not_taken = dict.fromkeys(c for _, info in read_in.values() for c in info.get("not_taken", []))
     ratings = pd.concat([f[common] for f in frames], ignore_index=True)
     which = {"train": TRAIN, "valid": VALID, "test": TEST}
