@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['USER', 'ITEM', 'RATING', 'TIMESTAMP', 'GENRES', 'DATASETS', 'AUTO', 'project_root', 'give_back', 'under_root',
-           'closest', 'unknown', 'replacing', 'Section', 'Tables', 'Text', 'read_text', 'natural_titles', 'years',
-           'check_ratings', 'resolve_duplicates', 'same_ids', 'lost_zeros', 'Layout', 'Dataset', 'file_hash',
+           'closest', 'unknown', 'replacing', 'Section', 'Tables', 'item_word', 'Text', 'read_text', 'natural_titles',
+           'years', 'check_ratings', 'resolve_duplicates', 'same_ids', 'lost_zeros', 'Layout', 'Dataset', 'file_hash',
            'read_movielens', 'check_archive', 'unpack', 'download', 'fetch_wheel', 'find', 'load', 'read']
 
 # %% ../nbs/00_data.ipynb #fd0d7aab
@@ -141,6 +141,13 @@ class Tables:
         n = [f"{len(t):,}" for t in (self.ratings, self.users, self.items)]
         return f"Tables({self.info.get('name', '')}: {n[0]} ratings, {n[1]} users, {n[2]} items)"
 
+# %% ../nbs/00_data.ipynb #c579535f
+def item_word(
+    info:dict,   # of `Tables`, or what a run keeps of it
+)->str:
+    "What one item is called: plural with an s"
+    return info.get("item") or ("film" if info.get("name") in DATASETS else "item")
+
 # %% ../nbs/00_data.ipynb #02ed6f4e
 @dataclass(frozen=True)
 class Text:
@@ -207,6 +214,14 @@ def _readable(path:Path):
         raise ValueError(f"{path.name} cannot be read: {_brief(str(error), 200)}") from None
     except (OSError, EOFError) as error:
         raise ValueError(f"{path.name} cannot be read: {_brief(str(error), 200)}. Is it cut short?") from None
+
+@contextmanager
+def _of(path:Path):
+    "An error about what a file holds names the file"
+    try: yield
+    except ValueError as error:
+        if path.name in str(error): raise
+        raise ValueError(f"{path.name}: {error}") from None
 
 # %% ../nbs/00_data.ipynb #e5250dde
 _ENCODINGS = ("cp1252 cp1250 cp1251 koi8_r cp1253 cp1254 cp1255 cp1256 cp1257 cp874 iso8859_2 iso8859_15 "
@@ -462,7 +477,8 @@ def resolve_duplicates(
     return ratings.iloc[np.sort(pairs.index[~pairs.duplicated(keep="last")])].reset_index(drop=True)
 
 # %% ../nbs/00_data.ipynb #4cba120d
-_WHOLE = r"^(0|-?[1-9][0-9]{0,17})(\.0+)?$"   # a plain whole number: 007 is none
+_PLAIN = r"^(0|-?[1-9][0-9]{0,17})$"            # a plain whole number: 007 is none
+_WHOLE = r"^(0|-?[1-9][0-9]{0,17})(\.0+)?$"    # the same, written as a fraction: 7.0
 
 def _whole(ids:pd.Series)->pd.Series|None:
     "Ids as int64; None if one of them is no plain whole number, so that all must be text"
@@ -506,8 +522,10 @@ def lost_zeros(
     names:tuple=("one file", "the other"),   # what to call the two
 )->str:                 # one sentence; empty if there is nothing to say
     "Says where an id of one file is that of the other but for its leading zeros"
+    one, other = pd.Series(one), pd.Series(other)
+    if one.dtype.kind in "iu" and other.dtype.kind in "iu": return ""
     for a, b, (name_a, name_b) in ((one, other, names), (other, one, names[::-1])):
-        a, b = (pd.Series(pd.Series(ids).unique()).astype(str) for ids in (a, b))
+        a, b = (pd.Series(ids.unique()).astype(str) for ids in (a, b))
         led = a[a.str.match("0+[0-9]")]
         short = led.str.replace("^0+(?=[0-9])", "", regex=True)
         found = led[short.isin(b) & ~led.isin(b)]
@@ -796,30 +814,31 @@ def _id_values(column:pa.ChunkedArray, name:str, text:bool, notes:list|None=None
     column = _plain(column)
     t = column.type
     if pa.types.is_string(t):
+        plain = text and pc.all(pc.match_substring_regex(column, _PLAIN), skip_nulls=False).as_py()
+        if plain: return column.cast(pa.int64())
         column = _without_blanks(column, name, notes)
         if not text or not pc.all(pc.match_substring_regex(column, _WHOLE), skip_nulls=False).as_py(): return column
         bare = pc.replace_substring_regex(column, r"\.0+$", "")
         if pc.any(pc.not_equal(bare, column)).as_py(): notes.append(f"{name} holds whole numbers written as fractions: {column[0].as_py()} is the id {bare[0].as_py()}")
         return bare.cast(pa.int64())
-    if pa.types.is_integer(t) or pa.types.is_floating(t) or pa.types.is_decimal(t):
+    if pa.types.is_floating(t):
+        values = column.to_numpy()
+        fine = np.isnan(values) | ((values == np.round(values)) & (np.abs(values) <= 2**53))
+        if not fine.all(): raise ValueError(f"Column {name} holds {values[~fine][0]}; ids must be whole numbers or strings, and a float keeps 15 digits. Convert it first.")
+        return pa.chunked_array([pa.array(values, from_pandas=True).cast(pa.int64())])
+    if pa.types.is_integer(t) or pa.types.is_decimal(t):
         try: return column.cast(pa.int64())
-        except pa.ArrowInvalid:
-            if not pa.types.is_floating(t): return column.cast(pa.string())     # beyond int64
-            values = column.drop_null().to_numpy()
-            odd = values[np.isfinite(values) & (values != np.round(values))]
-            if len(odd): raise ValueError(f"Column {name} holds {odd[0]}; ids must be whole numbers or strings. Convert it first.") from None
-            if not np.isfinite(values).all(): return pa.chunked_array([pa.array(column.to_pandas(), pa.int64(), from_pandas=True)])
-            raise ValueError(f"Column {name} holds {values.max():.17g} as a float, which has lost digits; ids must be whole numbers or strings. Convert it first.") from None
+        except pa.ArrowInvalid: return column.cast(pa.string())     # beyond int64
     raise ValueError(f"Column {name} is {t}; ids must be whole numbers or strings. Convert it first.")
 
 # %% ../nbs/00_data.ipynb #1531c267
 _UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 _TOO_LATE = 4_102_444_800     # 2100-01-01 in seconds
 
-def _of_digits(values:np.ndarray, name:str, line:Callable, notes:list)->np.ndarray|None:
+def _of_digits(values:np.ndarray, middle:float, name:str, line:Callable, notes:list)->np.ndarray|None:
     "Microseconds since 1970 from 20240501 or 20240501120030; None if the numbers are none such"
     for pattern, low, high in (("%Y%m%d", 19700101, 21000101), ("%Y%m%d%H%M%S", 19700101000000, 21000101000000)):
-        if not low <= np.median(values) < high: continue
+        if not low <= middle < high: continue
         times = pd.to_datetime(pd.Series(values).astype(str), format=pattern, utc=True, errors="coerce")
         bad = (times.isna() | (values < low) | (values >= high)).to_numpy()
         if bad.mean() > .1: continue
@@ -830,13 +849,13 @@ def _of_digits(values:np.ndarray, name:str, line:Callable, notes:list)->np.ndarr
 
 def _of_numbers(values:np.ndarray, name:str, line:Callable, notes:list)->np.ndarray:
     "Microseconds since 1970 from numbers, whose unit their median tells"
-    whole = values.dtype.kind in "iu"
-    if whole and (dates := _of_digits(values, name, line, notes)) is not None: return dates
-    size = np.abs(values.astype(np.float64))
-    unit_of = lambda x: np.searchsorted([1e11, 1e14, 1e17], x, side="right")
-    unit = int(unit_of(np.median(size)))
-    seconds = values.astype(np.float64)/10.**(3*unit)
-    bad = (seconds < 0) | (seconds >= _TOO_LATE) | ((unit_of(size) != unit) & (values != 0))
+    whole, floats = values.dtype.kind in "iu", values.astype(np.float64)
+    middle = float(np.median(floats))
+    if whole and (dates := _of_digits(values, middle, name, line, notes)) is not None: return dates
+    limits = (0, 1e11, 1e14, 1e17, np.inf)                 # where one unit's times end and those of the next begin
+    unit = next(u for u in range(4) if abs(middle) < limits[u+1])
+    fits = (floats >= limits[unit]) & (floats < min(limits[unit+1], _TOO_LATE*1000.**unit)) | (floats == 0)
+    bad = ~fits
     _refuse(bad, values, f"{name} is no time from 1970 to 2099 in {_UNITS[unit]} since 1970, the unit of most rows", line)
     if unit == 3: return values.astype(np.int64)//1000
     per = 10**(6 - 3*unit)
@@ -915,6 +934,11 @@ class _File:
         elif key: said += f" Say what yours is called under {key}."
         raise ValueError(said)
 
+    def guessed(self, asked:str|None)->list[str]:
+        "A sentence where the encoding was found by a guess, for a reader to check"
+        if not self.text or asked or self.text.encoding == "utf8": return []
+        return [f"{self.path.name} is not UTF-8 and is read as {self.text.encoding}, which its bytes look like; {self.section}.encoding names another"]
+
     def table(self, types:dict)->pa.Table:
         "Some columns; `types` count for text alone"
         if self.text: return read_text(self.path, types, self.text)
@@ -963,14 +987,16 @@ def _own(path:Path, types:dict, sep:str|None)->tuple[pa.Table, Callable, bool]:
 # %% ../nbs/00_data.ipynb #2a759526
 _YES_NO = ("true", "false")
 
-def _time_type(file:_File, column:str)->pa.DataType:
-    "The type to read a text file's times with: what its first row looks like"
+def _time_type(file:_File, column:str, look:int=200)->pa.DataType:
+    "The type to read a text file's times with: what most of its first rows look like"
     rows = _rows(file.path, file.text)
     if not file.text.names: next(rows, None)
-    _, row = next(rows, (0, []))
-    value = row[file.columns.index(column)] if len(row) == len(file.columns) else ""
-    numbers = (pa.int64(), pa.float64())
-    return next((t for t in numbers if re.fullmatch(_shape(t)[0], value)), pa.string())
+    place = file.columns.index(column)
+    values = [row[place].strip() for _, row in itertools.islice(rows, look) if len(row) == len(file.columns)]
+    values = [v for v in values if v]
+    numbers = [v for v in values if re.fullmatch(_shape(pa.float64())[0], v)]
+    if len(numbers) < len(values)/2: return pa.string()
+    return pa.int64() if all(re.fullmatch(_shape(pa.int64())[0], v) for v in numbers) else pa.float64()
 
 def _says_yes_no(column:pa.ChunkedArray)->bool:
     return pc.all(pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), pa.array(_YES_NO))).as_py()
@@ -1081,6 +1107,8 @@ def _mapped(file:_File, key:str, column:str, columns:dict)->dict[str, str]: # st
     own = {key if role == word else role: name for role, name in columns.items()}
     for role in own:
         if role not in (key, *_ABOUT[key]): raise unknown(f"role in {file.section}.{word}_columns", role, [word, *_ABOUT[key]])
+    again = next((n for n in own.values() if list(own.values()).count(n) > 1), None)
+    if again is not None: raise ValueError(f"One column cannot mean two things: {again!r} is named twice in {file.section}.{word}_columns.")
     for role, name in own.items(): file.need(name, f"{file.section}.{word}_columns.{word if role == key else role}")
     if key not in own:
         own[key] = key if key in file.columns and column not in file.columns else column
@@ -1114,22 +1142,23 @@ def _side_table(
     file = _file(path, None, None, encoding, section)
     if sep and file.text and len(file.columns) == 1 and sep in file.columns[0]: file = _file(path, sep, None, encoding, section)
     said = []
-    names = _mapped(file, key, column, columns or {})
-    table = _read_about(file, names, key)
-    out = {key: _id_values(table[names[key]], names[key], file.text is not None, said).to_pandas()}
-    check_ratings(pd.DataFrame({c: out[key] if c == key else 0 for c in (USER, ITEM)}), line=file.line)
-    if key == ITEM: out["title"] = None
-    theirs = {name: role for role, name in names.items()}
-    for c in table.column_names:
-        role, values = theirs.get(c, c), _plain(table[c])
-        if role == key: continue
-        if (c not in theirs and c in names) or pa.types.is_struct(values.type) or pa.types.is_map(values.type):
-            not_taken.append(f"{path.name}: {c}")
-        elif key == ITEM and role == "genres": out[role] = _joined(values, list_separator, c, said)
-        elif key == ITEM and role == "year": out[role] = _years(values, c, file.line)
-        elif key == ITEM and role == "title": out[role] = _texts(values, c)
-        else: out[role] = _other(values, file.text.sep if file.text else None)
-    notes += [f"{path.name}: {sentence}" for sentence in said]
+    with _of(path):
+        names = _mapped(file, key, column, columns or {})
+        table = _read_about(file, names, key)
+        out = {key: _id_values(table[names[key]], names[key], file.text is not None, said).to_pandas()}
+        check_ratings(pd.DataFrame({c: out[key] if c == key else 0 for c in (USER, ITEM)}), line=file.line)
+        if key == ITEM: out["title"] = None
+        theirs = {name: role for role, name in names.items()}
+        for c in table.column_names:
+            role, values = theirs.get(c, c), _plain(table[c])
+            if role == key: continue
+            if (c not in theirs and c in names) or pa.types.is_struct(values.type) or pa.types.is_map(values.type):
+                not_taken.append(f"{path.name}: {c}")
+            elif key == ITEM and role == "genres": out[role] = _joined(values, list_separator, c, said)
+            elif key == ITEM and role == "year": out[role] = _years(values, c, file.line)
+            elif key == ITEM and role == "title": out[role] = _texts(values, c)
+            else: out[role] = _other(values, file.text.sep if file.text else None)
+    notes += file.guessed(encoding) + [f"{path.name}: {sentence}" for sentence in said]
     return _complete(pd.DataFrame(out), key, ids, path.name, notes)
 
 def _complete(table:pd.DataFrame, key:str, ids:pd.Series, name:str, notes:list)->pd.DataFrame:
@@ -1142,7 +1171,7 @@ def _complete(table:pd.DataFrame, key:str, ids:pd.Series, name:str, notes:list)-
     zeros = lost_zeros(table[key], rated, (name, "the file of ratings")) if len(rated) else ""
     if len(rated) and not known.any():
         raise ValueError(f"{name} lists none of the {len(rated):,} rated {word}s: its ids look like {_brief(str(table[key].iloc[0]))!r}, those of the ratings like {_brief(str(rated.iloc[0]))!r}. "
-                         f"{zeros or 'Is it the file for these ratings?'} Its column of ids is named under {word}_columns.{word}.")
+                         f"{zeros or 'Is it the file for these ratings?'} Its column of ids is named under data.{word}_columns.{word}.")
     if zeros: notes.append(zeros)
     if known.mean() < .5: notes.append(f"{name} lists {known.sum():,} of the {len(rated):,} rated {word}s; the others have nothing but their id")
     table = pd.concat([table, rated[~known].to_frame()], ignore_index=True)
@@ -1202,25 +1231,24 @@ def read(
     "Anyone's own ratings as `Tables`, ids int64 or str; raises FileNotFoundError or ValueError naming the first bad line"
     path, notes = _here(path), []
     file = _file(path, sep, names, encoding, section)
-    if file.text and file.text.encoding != "utf8" and encoding is None:
-        notes.append(f"{path.name} is not UTF-8 and is read as {file.text.encoding}, which its bytes look like; {section}.encoding names another")
     roles = _roles(file, dict(user=user, item=item, rating=rating, timestamp=timestamp))
     rating, timestamp = roles.get("rating"), roles.get("timestamp")
     types = {user: pa.string(), item: pa.string()}
     if rating: types[rating] = pa.float32()
     if timestamp: types[timestamp] = _time_type(file, timestamp) if file.text else None
-    said = []
-    file, table = _read_ratings(file, types, rating, said)
-    line, is_text = file.line, file.text is not None
-    ids = {key: _id_values(table[name], name, is_text, said) for key, name in ((USER, user), (ITEM, item))}
-    ratings = pa.table(ids).to_pandas()
-    yes_no = rating and (pa.types.is_boolean(table[rating].type) or pa.types.is_string(table[rating].type) and _says_yes_no(table[rating]))
-    if rating and not yes_no: ratings[RATING] = _numbers(table[rating], rating)
-    if timestamp: ratings[TIMESTAMP] = _seconds(table[timestamp], timestamp, line, said)
-    check_ratings(ratings, scale, line=line)
-    if yes_no: ratings = _only_yes(ratings, _plain(table[rating]), rating, said)
+    said = file.guessed(encoding)
+    with _of(path):
+        file, table = _read_ratings(file, types, rating, said)
+        line, is_text = file.line, file.text is not None
+        ids = {key: _id_values(table[name], name, is_text, said) for key, name in ((USER, user), (ITEM, item))}
+        ratings = pa.table(ids).to_pandas()
+        yes_no = rating and (pa.types.is_boolean(table[rating].type) or pa.types.is_string(table[rating].type) and _says_yes_no(table[rating]))
+        if rating and not yes_no: ratings[RATING] = _numbers(table[rating], rating)
+        if timestamp: ratings[TIMESTAMP] = _seconds(table[timestamp], timestamp, line, said)
+        check_ratings(ratings, scale, line=line)
+        if yes_no: ratings = _only_yes(ratings, _plain(table[rating]), rating, said)
+        ratings = resolve_duplicates(ratings, duplicates)
     notes += [f"{path.name}: {sentence}" if path.name not in sentence else sentence for sentence in said]
-    ratings = resolve_duplicates(ratings, duplicates)
 
     not_taken, about = [c for c in file.columns if c and c not in roles.values()], {}
     for key, name, side, columns in ((ITEM, item, items, item_columns), (USER, user, users, user_columns)):
