@@ -28,7 +28,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 import torch
 import recsys
 from .data import Section
-from .page import page, read
+from .page import page, pressed
 from .recommendation import people, person
 from .reranking import Wish
 from .serving import Answer, Busy, Hub, Served
@@ -388,8 +388,9 @@ def page_routes(app:FastAPI, hub:Hub):
     @app.get("/", include_in_schema=False)
     async def home(request:Request):
         asked, partial = request.query_params, request.headers.get("x-partial") == "1"
-        if "do" in asked and not partial: return RedirectResponse(read({n: hub.get(n) for n in hub.names}, asked.multi_items())[0].url(), 303)   # a button pressed without scripts
-        return HTMLResponse(await page(hub, asked.multi_items(), partial), headers={"cache-control": "no-store", "vary": "x-partial"})
+        if "do" in asked and not partial: return RedirectResponse(pressed({n: hub.get(n) for n in hub.names}, asked.multi_items()), 303)   # a button pressed without scripts
+        reasons = request.headers.get("x-reasons") == "1"
+        return HTMLResponse(await page(hub, asked.multi_items(), partial, reasons), headers={"cache-control": "no-store", "vary": "x-partial, x-reasons"})
     @app.get("/docs", include_in_schema=False)
     async def docs(): return FileResponse(WEB/"docs.html")
 
