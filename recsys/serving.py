@@ -310,7 +310,8 @@ def cost(ask:Ask)->float:
     whole = alone + wish.k/100 + (wish.niche != 0) + (wish.k/20 if wish.diversity else 0)
     if not ask.reasons: return whole
     if type(model).explain is not Recommender.explain: return whole + wish.k*likes/5000
-    return whole + min(likes, MOST)*(1 + min(likes, 200)/40)   # each film left out in turn
+    if getattr(model, "inner_product", False) and not model.predicts_stars: return whole + 2*alone
+    return whole + min(likes, MOST)*(1 + min(likes, 200)/40)   # each item left out in turn
 
 def together(queries)->Query: # of one person each
     "Several people, asked of one run, as one query"
