@@ -646,7 +646,7 @@ def _load_pyfunc(path:str)->Lists: # the name under which MLflow looks for it
 # %% ../nbs/08_experiment.ipynb #767cf756
 def commanded()->int|None:
     "The process id of the `recsys` command that started this kernel; None without one"
-    pid = os.environ.get("RECSYS_COMMAND")
+    pid = os.environ.get("RECSYS_PARENT")
     return int(pid) if pid == str(os.getppid()) else None
 
 _command = None   # of this kernel, once it stays with it
@@ -1251,7 +1251,7 @@ def through_papermill(
     "Execute a parameterized notebook and render it as a page"
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")   # threads that wait by spinning slow a busy machine tenfold
-    os.environ["RECSYS_COMMAND"] = str(os.getpid())   # the kernel is a child of this process, and knows it by this
+    os.environ["RECSYS_PARENT"] = str(os.getpid())   # the kernel is a child of this process, and knows it by this
     pm = import_papermill()
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
