@@ -207,7 +207,7 @@ def beyond(
     if part not in ("valid", "test"): raise unknown("part", part, ["valid", "test"])
     if genres is not None: genres = genres.cpu() if genres.shape[1] else None
     _checked(lists, users, split, genres, ks)
-    (found, has_truth), history, train = _found(split, part), split.history(part), split.train
+    (found, has_truth), history, train = _found(split, part), split.consumed(part), split.train
     x = dict(found=found, has_truth=has_truth, information=self_information(split), popular=popularity(split),
              counts=torch.bincount(train.item[train.positive], minlength=split.catalogue.n_items))   # as the model `popularity`
     width = 4*ks[-1] + 4*(0 if genres is None else genres.shape[1]) + 2*int(history.lengths.double().mean())

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['USER', 'ITEM', 'RATING', 'TIMESTAMP', 'GENRES', 'DATASETS', 'project_root', 'give_back', 'under_root', 'closest',
            'unknown', 'replacing', 'Section', 'Tables', 'Text', 'read_text', 'natural_titles', 'years', 'check_ratings',
-           'resolve_duplicates', 'Layout', 'Dataset', 'file_hash', 'read_movielens', 'check_archive', 'unpack',
-           'download', 'fetch_wheel', 'find', 'load', 'read']
+           'resolve_duplicates', 'same_ids', 'lost_zeros', 'Layout', 'Dataset', 'file_hash', 'read_movielens',
+           'check_archive', 'unpack', 'download', 'fetch_wheel', 'find', 'load', 'read']
 
 # %% ../nbs/00_data.ipynb #fd0d7aab
 import codecs, configparser, csv, ctypes, difflib, hashlib, http.client, io, logging, os, re, shutil, stat, subprocess, sys, tempfile, urllib.request, uuid, warnings, zipfile, zlib
@@ -308,6 +308,61 @@ def resolve_duplicates(
                          'Pass duplicates="last" to keep the latest of each.')
     if TIMESTAMP in ratings: pairs = pairs.iloc[np.argsort(ratings[TIMESTAMP].to_numpy(), kind="stable")]
     return ratings.iloc[np.sort(pairs.index[~pairs.duplicated(keep="last")])].reset_index(drop=True)
+
+# %% ../nbs/00_data.ipynb #4cba120d
+_WHOLE = r"^(0|-?[1-9][0-9]{0,17})(\.0+)?$"   # a plain whole number: 007 is none
+
+def _whole(ids:pd.Series)->pd.Series|None:
+    "Ids as int64; None if one of them is no plain whole number, so that all must be text"
+    if ids.dtype.kind in "iu":
+        fits = not len(ids) or ids.max() < 2**63
+        return ids.astype("int64") if fits else None
+    if ids.dtype.kind == "f":
+        bad = ids[(ids != ids.round()) | (ids.abs() > 2**53)]
+        if len(bad): raise ValueError(f"{bad.iloc[0]} is no id: ids are whole numbers or text. Write this column as one of them.")
+        return ids.astype("int64")
+    text = pa.array(ids.astype(str), pa.string())
+    if not pc.all(pc.match_substring_regex(text, _WHOLE), min_count=0).as_py(): return None
+    whole = pc.replace_substring_regex(text, r"\.0+$", "").cast(pa.int64())
+    return pd.Series(whole.to_numpy(), ids.index, name=ids.name)
+
+# %% ../nbs/00_data.ipynb #06416891
+def same_ids(
+    columns:Iterable,   # Series or arrays that name the same kind of thing: the users, or the items, of every file of a run
+)->list[pd.Series]:     # as long and in the order given, of one type
+    """Several columns of ids, brought to one type together so that an id is the same id in all of them
+
+    All become int64 if at least one holds numbers and every value in every column is a plain whole number, else all become
+    text. `007` is no plain whole number; `1.0` is the id 1, for programs write whole numbers so. Columns that are all text
+    stay text. Raises ValueError for a missing id and for 1.5. Call it once with the users of all files, once with the items:
+    `train.user_id, test.user_id = same_ids([train.user_id, test.user_id])`.
+    """
+    columns = [pd.Series(c) for c in columns]
+    for c in columns:
+        if c.isna().any(): raise ValueError(f"The {c.name or 'id'} of row {int(c.isna().argmax())+1} is missing. Every row needs one.")
+    if all(c.dtype == "int64" for c in columns): return columns
+    filled = [c for c in columns if len(c)]
+    whole = [_whole(c) for c in columns]
+    numbers = any(c.dtype.kind in "iuf" for c in filled) and all(w is not None for w in whole)
+    if numbers: return whole
+    return [(c if w is None else w).astype(str) for c, w in zip(columns, whole)]
+
+# %% ../nbs/00_data.ipynb #b0e067d6
+def lost_zeros(
+    one,                # ids, as `same_ids` gives them
+    other,              # ids of another file
+    names:tuple=("one file", "the other"),   # what to call the two
+)->str:                 # one sentence; empty if there is nothing to say
+    "Says where an id of one file is that of the other but for its leading zeros"
+    for a, b, (name_a, name_b) in ((one, other, names), (other, one, names[::-1])):
+        a, b = (pd.Series(pd.Series(ids).unique()).astype(str) for ids in (a, b))
+        led = a[a.str.match("0+[0-9]")]
+        short = led.str.replace("^0+(?=[0-9])", "", regex=True)
+        found = led[short.isin(b) & ~led.isin(b)]
+        if len(found):
+            return (f"{name_a} has {found.iloc[0]} where {name_b} has {short[found.index[0]]} ({len(found):,} such): were leading zeros lost? "
+                    "They are taken for different ids. Keep ids as text where the files are made.")
+    return ""
 
 # %% ../nbs/00_data.ipynb #21827139
 GENRES = ("unknown Action Adventure Animation Children's Comedy Crime Documentary Drama Fantasy Film-Noir Horror "

@@ -215,8 +215,8 @@ def top_k(
 def _raw(ids, code): return repr(np.asarray(ids[int(code)]).item())   # 42, not np.int64(42)
 
 def check_overlap(truth:Truth, split:Split, part:str):
-    "Raise `ValueError` if a positive of `part` stands in the history that is masked there"
-    seen = split.history(part)
+    "Raise `ValueError` if a positive of `part` stands among what is masked there"
+    seen = split.consumed(part)
     both = contains(truth.keys, keys := pair_keys(seen.row_index(), seen.items, truth.n_items))
     if both.any():
         u, i = divmod(int(keys[both][0]), truth.n_items)
@@ -261,13 +261,13 @@ def _checked(scores, users, width, model, catalogue):
 
 # %% ../nbs/06_evaluation.ipynb #6c5f43dc
 def _rank_all(model, split, part, truth, k, seed, history, ties, rows_at_once):
-    "Lists, scores and ties of the users of `truth` over the catalogue without their history"
+    "Lists, scores and ties of the users of `truth` over the catalogue without what they consumed"
     out, ends = [], torch.cat([torch.zeros(1, dtype=torch.int64), truth.n_test.cumsum(0)])
     for rows in torch.arange(len(truth.users)).split(rows_at_once):
         users, mine = truth.users[rows], slice(ends[rows[0]], ends[rows[-1]+1])
         query = split.query(part, users, history=history)
         scores = _checked(model.score(query), users, truth.n_items, model, split.catalogue)
-        seen = query.histories if history is None else split.history(part).select(users)
+        seen = split.consumed(part).select(users)
         scores[seen.row_index().to(scores.device), seen.items.to(scores.device)] = -torch.inf
         wanted = (truth.rows[mine] - rows[0]).to(scores.device), truth.items[mine].to(scores.device)
         if scores[wanted].isinf().any(): check_overlap(truth, split, part)   # raises
@@ -293,8 +293,7 @@ def _runs(start:Tensor, # [n] where each run begins
 
 def _everything(split):
     "The histories of all parts"
-    parts = [p for p in (split.train, split.valid, split.test, split.fold_in) if p is not None]
-    parts = [p if (p.user.diff() >= 0).all() else p[torch.argsort(p.user, stable=True)] for p in parts]
+    parts = [p if (p.user.diff() >= 0).all() else p[torch.argsort(p.user, stable=True)] for p in split.parts]
     return [histories(p, split.catalogue.n_users) for p in parts]
 
 def _draw_keys(users, count, seed, popularity):
@@ -366,11 +365,9 @@ def read_frame(
     return frame
 
 # %% ../nbs/06_evaluation.ipynb #5d9801df
-def _parts(split): return [p for p in (split.train, split.valid, split.test, split.fold_in) if p is not None]
-
 def first_seen(split:Split)->tuple[Tensor, Tensor]: # user codes, item codes
     "The codes of the catalogue in the order in which users and items first appear in the file of ratings"
-    user, item, row = (torch.cat([getattr(p, c) for p in _parts(split)]) for c in ("user", "item", "row"))
+    user, item, row = (torch.cat([getattr(p, c) for p in split.parts]) for c in ("user", "item", "row"))
     whole = len(row.unique()) == len(row) == int(row.max())+1
     if not whole or split.info.get("name") == "given":
         why = f"holds {len(row):,} rows of a file with at least {int(row.max())+1:,}" if not whole else "was read from files of its own"
@@ -438,7 +435,7 @@ def _given(split, part, cand, collisions):
     unique, pair = keys.unique(return_inverse=True)
     first = torch.full_like(unique, len(keys)).scatter_reduce_(0, pair, torch.arange(len(keys)), "amin").sort().values
     keys, rows = keys[first], rows[first]; label = contains(truth.keys, keys)   # a film listed as both counts as positive
-    liked = contains(_sorted_pairs([p[p.positive] for p in _parts(split)], n_items), keys) & ~label
+    liked = contains(_sorted_pairs([p[p.positive] for p in split.parts], n_items), keys) & ~label
     known = contains(pair_keys(seen.row_index(), seen.items, n_items).sort().values, keys)
     audit = {"positives_in_candidates": int(liked.sum()), "duplicate_candidates": len(pair) - len(unique), "candidates_in_history": int(known.sum()),
              "positives_in_history": int((known & label).sum()), "positives_not_in_test": int((~contains(positives(split, part).keys, truth.keys)).sum())}
@@ -595,7 +592,8 @@ def leakage(
     "Which rows are older than a training row: of anybody (`future_leakage`), or in the user's own history (`own_future`)"
     if rows.timestamp is None or split.train.timestamp is None or not len(rows): return {"future_leakage": None, "own_future": None}
     seen = split.history(part)
-    last, some = torch.full((len(seen),), -2**63), seen.lengths > 0
+    some, earliest = seen.lengths > 0, torch.iinfo(torch.int64).min if rows.timestamp.dtype == torch.int64 else -torch.inf
+    last = torch.full((len(seen),), earliest, dtype=rows.timestamp.dtype)
     last[some] = seen.timestamps[seen.offsets[1:][some]-1]      # histories are in the order of time
     share = lambda later: (rows.timestamp < later).double().mean().item()
     return {"future_leakage": share(split.train.timestamp.max()), "own_future": share(last[rows.user])}
@@ -605,6 +603,7 @@ def _audit(split, part, rows, users, items, lists=None, tied=None):
     cold = torch.bincount(split.train.item, minlength=split.catalogue.n_items)[items] == 0
     out = {"users_evaluated": len(users), "users_without_test": split.catalogue.n_users - len(users), "cold_test_items": int(cold.sum()),
            "cold_test_share": cold.double().mean().item()} | leakage(split, rows, part)
+    if part == "test" and split.info.get("tied") is not None: out["tied_in_time"] = split.info["tied"]
     if lists is None: return out
     return out | {"users_without_list": int((lists < 0).all(1).sum()), "tie_share": tied.double().mean().item(), "overlap": 0}
 
@@ -666,6 +665,7 @@ AUDITS = {
     "cold_test_share": "their share of all test positives",
     "future_leakage": "share of test positives older than the last training row of anybody: at that moment the model could not have been trained",
     "own_future": "share of test positives older than the last row of the user's own history: the model is told what came after",
+    "tied_in_time": "users whose test row has the same time as one before it: the order of the file decided which of them is held out",
     "users_without_list": "users for whom nothing was listed; they count as zero",
     "users_not_in_truth": "users with a list but nothing to be found; left out",
     "tie_share": "share of users whose last listed item has the score of one left out; a fixed key decides",

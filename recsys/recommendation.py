@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['NEEDED', 'Run', 'run_names', 'run_folder', 'fill_items', 'open_run', 'user_codes', 'people', 'finite_scores', 'best',
-           'titled', 'told', 'recommend', 'history', 'Titles', 'find_titles', 'twins', 'person', 'newcomer', 'for_new',
-           'cosine', 'alike', 'similar', 'themed', 'genre_shares', 'consumed_vs_recommended', 'example_users',
-           'user_cards', 'main_genres', 'item_map']
+           'titled', 'told', 'recommend', 'history', 'visible', 'csv_safe', 'Titles', 'find_titles', 'twins', 'person',
+           'newcomer', 'for_new', 'cosine', 'alike', 'similar', 'themed', 'genre_shares', 'consumed_vs_recommended',
+           'example_users', 'user_cards', 'main_genres', 'neighbours_share', 'item_map']
 
 # %% ../nbs/07_recommendation.ipynb #ecec785b
 import html, json, math, re, unicodedata
@@ -16,7 +16,7 @@ from functools import cached_property, wraps
 from pathlib import Path
 import numpy as np, pandas as pd, torch
 from torch import Tensor
-from .data import ITEM, RATING, TIMESTAMP, USER, under_root, unknown
+from .data import DATASETS, ITEM, RATING, TIMESTAMP, USER, under_root, unknown
 from .evaluation import chunk_users, positives, top_k
 from .models.base import Recommender, load
 from .preprocessing import Catalogue, Histories, Query, Split, concat, histories, load_split
@@ -33,6 +33,7 @@ class Run:
     histories:Histories    # row = user code: everything consumed in any part of the split, in time order
     trained:Tensor         # [n_users] bool: has a training row
     seed:int = 0           # of the order of equal scores
+    word:str = "item"      # what one item is called: "film" in MovieLens' data
 
     @property
     def name(self): return self.folder.name
@@ -114,8 +115,10 @@ def open_run(
     if (model.n_users, model.n_items) != (len(users), len(items)):
         raise ValueError(f"The run {folder.name!r} does not fit together: its model knows {model.n_users:,} users and {model.n_items:,} items, its catalogue {len(users):,} and {len(items):,}. Train it again.")
     split = load_split(folder/"split", catalogue)
-    seed = json.loads((folder/"metrics.json").read_text()).get("seed") or 0
-    return Run(folder, model, catalogue, items, users, histories(concat([split.train, split.fold_in, split.valid, split.test]), len(users)), split.trained_users, seed)
+    metrics = json.loads((folder/"metrics.json").read_text())
+    seed, about = metrics.get("seed") or 0, metrics.get("data", {})
+    word = about.get("item") or ("film" if about.get("name") in DATASETS else "item")
+    return Run(folder, model, catalogue, items, users, histories(concat(split.parts), len(users)), split.trained_users, seed, word)
 
 # %% ../nbs/07_recommendation.ipynb #1fc8a167
 def user_codes(
@@ -154,10 +157,12 @@ def best(
     k:int=10,
     hide:Histories|None=None,   # n rows of items never listed; None: the query's histories
     keys:Tensor|None=None,      # [n] integers that order equal scores; None: the query's user codes
-)->tuple[Tensor, Tensor]: # lists [n, k] with -1 padding, scores [n, k] with -inf padding; on the CPU
+)->tuple[Tensor, Tensor]: # lists [n, k] with -1 padding, scores [n, k] with -inf padding; on the CPU; no wider than there are items
     "The `k` best items of each person, without what `hide` holds; users in chunks that fit the memory"
     _check_k(k)
-    n, out = run.catalogue.n_items, [(torch.empty(0, k, dtype=torch.int64), torch.empty(0, k))]
+    n = run.catalogue.n_items
+    k = min(k, n)   # a list cannot be longer, and memory follows its length
+    out = [(torch.empty(0, k, dtype=torch.int64), torch.empty(0, k))]
     hide, keys = query.histories if hide is None else hide, query.users if keys is None else keys
     for rows in torch.arange(len(query)).split(chunk_users(n)):
         scores = finite_scores(run, query.select(rows)).clone()
@@ -216,10 +221,33 @@ def history(
     lines = run.items.iloc[h.items[at].numpy()][[ITEM, "title", "year", "genres"]].reset_index(drop=True)
     return lines.assign(**{c: v[at].numpy() for c, v in known.items() if v is not None})
 
+# %% ../nbs/07_recommendation.ipynb #b7b12700
+_SHOWN = {i: chr(0x2400 + i) for i in range(32)} | {0x7f: "␡"}             # Unicode has a picture of each of these
+_UNSEEN = [*range(0x80, 0xa0), 0x61c, 0x200e, 0x200f, *range(0x202a, 0x202f), *range(0x2066, 0x206a), *range(0xd800, 0xe000)]
+_SHOWN |= {i: "\ufffd" for i in _UNSEEN}                                   # C1 codes, direction marks, halves of characters
+
+def visible(
+    text:object,   # anything; shown as `str` does
+)->str:
+    "Text for a terminal: control codes as pictures, marks that turn the direction of writing as �"
+    return str(text).translate(_SHOWN)
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+def csv_safe(
+    frame:pd.DataFrame,
+)->pd.DataFrame:        # the same, with ' before each text that a spreadsheet would take for a formula
+    "Cells and names of columns for a CSV that somebody opens in a spreadsheet; numbers stay as they are"
+    quoted = lambda x: f"'{x}" if isinstance(x, str) and x.startswith(_FORMULA) else x
+    texts = frame.select_dtypes(exclude=["number", "bool", "datetime"]).columns
+    return frame.assign(**{c: frame[c].map(quoted) for c in texts}).rename(columns=quoted)
+
 # %% ../nbs/07_recommendation.ipynb #fea3cd66
+_LETTERS = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "ı": "i", "þ": "th", "ħ": "h", "’": "'", "‘": "'", "`": "'", "–": "-", "—": "-"})   # letters that no decomposition folds
+
 def _plain(title):
     "A title as it is compared: no case, accents, doubled spaces or article"
-    text = unicodedata.normalize("NFKD", str(title)).casefold()
+    text = unicodedata.normalize("NFKD", str(title)).casefold().translate(_LETTERS)
     text = " ".join("".join(c for c in text if not unicodedata.combining(c)).split())
     article = "the|an?|l[ae]s?|il|el|der|die|das"
     return re.sub(rf"^({article}) (?=\w)|, ({article})(?=$| \(\d{{4}}\)$)", "", text)
@@ -238,7 +266,7 @@ class Titles:
         self.bare, self.full = [_plain(_without_year(t)) for t in self.titles], [_bracketless(_plain(t)) for t in self.titles]
         self.glued = [t.replace(" ", "") for t in self.full]
     def fit(self, text:str)->np.ndarray: # [n_items] 0 to 100
-        "How well each title fits: whole, as a beginning, as a part; or misspelt, by the edits it takes (rapidfuzz)"
+        "How well each title fits: whole, as whole words, as a beginning, as a part; or misspelt, by the edits it takes (rapidfuzz)"
         from rapidfuzz import fuzz, process
         asked = _bracketless(_plain(text))[:200]; joined = asked.replace(" ", "")
         if not joined: return np.zeros(len(self.titles))
@@ -246,8 +274,16 @@ class Titles:
         score = np.maximum.reduce([close(fuzz.ratio, self.bare), close(fuzz.ratio, self.full), .95*close(fuzz.token_sort_ratio, self.full)])
         longer = np.fromiter((len(t) > len(asked) for t in self.full), bool, len(self.full))   # a short title inside what was typed says little
         if len(joined) > 4: score = np.maximum(score, .85*longer*close(fuzz.partial_ratio, self.full, 80))
-        begins, part = (np.fromiter(x, bool, len(self.titles)) for x in ((t.startswith(asked) for t in self.full), (len(joined) > 2 and joined in t for t in self.glued)))
-        return np.maximum(score, 95.*begins + 90.*(part & ~begins))
+        begins, part, words, first = (np.fromiter(x, bool, len(self.titles)) for x in self._inside(asked, joined))
+        typed = np.select([words & first, words, begins, part], [97., 95., 93., 90.], 0.)
+        return np.maximum(np.where(score > 97, score, .92*score), typed)   # what is only alike comes after what is there
+    def _inside(self, asked, joined):
+        "For each title: does it begin with what was asked, hold it, hold it as whole words, and begin with those?"
+        whole = re.compile(rf"(?<!\w){re.escape(asked)}(?!\w)").search
+        yield (t.startswith(asked) for t in self.full)
+        yield (len(joined) > 2 and joined in t for t in self.glued)
+        yield (bool(asked in t and whole(t)) for t in self.full)
+        yield (bool(whole(t[:len(asked)+1])) and t.startswith(asked) for t in self.full)
     def search(self, text:str, n:int=10)->list: # item codes
         "The `n` titles that fit best; none where nothing comes close"
         score = self.fit(text)
@@ -255,24 +291,25 @@ class Titles:
         return sorted(found, key=lambda i: (-round(score[i]), -self.counts[i], len(self.titles[i]), i))[:n]
 
 # %% ../nbs/07_recommendation.ipynb #a0189372
-def _matches(every, plain, bare, title):
+def _matches(every, plain, bare, title, word):
     "Positions of the titles that fit: letter by letter, else plainly, else without a year"
     for names, asked in ((every, str(title)), (plain, _plain(title)), (bare, _plain(title))):
         found = np.flatnonzero(names == asked)
         if len(found): return found
     near = " or ".join(map(repr, dict.fromkeys(every.iloc[Titles(every).search(title, 3)])))
-    raise ValueError(f"No film is called {str(title)!r}." + (f" Did you mean {near}?" if near else " Nothing in the catalogue comes close."))
+    raise ValueError(f"No {word} is called {str(title)!r}." + (f" Did you mean {near}?" if near else " Nothing in the catalogue comes close."))
 
 def find_titles(
     items:pd.DataFrame,        # row = item code, with `title`
     titles,                    # one title or several, with or without the year
     counts:Tensor|None=None,   # [n_items] interactions: of films listed twice under one title, the one with more is meant
+    word:str="film",           # what one item is called in an error
 )->Tensor:                     # [n] item codes
-    "The codes of films by title; unknown and ambiguous titles raise `ValueError` naming the nearest"
+    "The codes of items by title; unknown and ambiguous titles raise `ValueError` naming the nearest"
     every, out = items["title"], []
     plain, bare = every.map(_plain), every.map(lambda t: _plain(_without_year(t)))
     for title in [titles] if isinstance(titles, str) else titles:
-        found = _matches(every, plain, bare, title)
+        found = _matches(every, plain, bare, title, word)
         if (names := every.iloc[found].unique()).size > 1:
             raise ValueError(f"{str(title)!r} may be {', '.join(map(repr, sorted(names)[:8]))}{', …'*(len(names) > 8)}. Give the title in full.")
         out.append(int(found[0] if counts is None else found[counts[torch.as_tensor(found)].argmax()]))
@@ -298,7 +335,7 @@ def person(
     low, high, least = scale or (0, 1, 1)
     if wrong := [(i, s) for i, s in ratings if not low <= s <= high]:
         raise ValueError(f"{title(wrong[0][0])} is rated {wrong[0][1]}; ratings go from {low:g} to {high:g}.")
-    if len(set(items)) < len(items): raise ValueError(f"{title(next(i for i in items if items.count(i) > 1))}: a film stands twice among likes, dislikes and ratings. Name each once.")
+    if len(set(items)) < len(items): raise ValueError(f"{title(next(i for i in items if items.count(i) > 1))}: it stands twice among likes, dislikes and ratings. Name each once.")
     stars = torch.tensor([low]*len(dislikes) + [high]*len(likes) + [s for _, s in ratings], dtype=torch.float32)
     h = _one(torch.tensor(items, dtype=torch.int64), positive=stars >= least, ratings=None if scale is None else stars,
              timestamps=None if run.latest is None else torch.full((len(items),), run.latest))
@@ -314,7 +351,7 @@ def newcomer(
     "`person` by titles"
     listed, ratings = lambda x: [x] if isinstance(x, str) else list(x), ratings or {}
     groups = [listed(likes), listed(dislikes), list(ratings)]
-    codes = find_titles(run.items, sum(groups, []), run.counts).split([len(g) for g in groups])
+    codes = find_titles(run.items, sum(groups, []), run.counts, run.word).split([len(g) for g in groups])
     return person(run, *(c.tolist() for c in codes[:2]), zip(codes[2].tolist(), ratings.values()))
 
 def for_new(
@@ -359,7 +396,7 @@ def similar(
     least:int=5,    # see `alike`
 )->pd.DataFrame:    # rank (from 1), item_id, title, year, genres, score (cosine; without item vectors, the model's score)
     "The `k` films most like one"
-    return titled(run.items, *alike(run, int(find_titles(run.items, title, run.counts)), k, least))[1]
+    return titled(run.items, *alike(run, int(find_titles(run.items, title, run.counts, run.word)), k, least))[1]
 
 # %% ../nbs/07_recommendation.ipynb #a618cb1a
 def themed(draw):
@@ -483,6 +520,7 @@ def user_cards(
 def _flat(vectors, method):
     "[n, 2] places of the vectors' directions"
     unit = torch.nn.functional.normalize(vectors.float(), dim=1).numpy()
+    if unit.shape[1] == 1: unit = np.pad(unit, ((0, 0), (0, 1)))   # a map has two sides
     from sklearn.decomposition import PCA
     if method == "pca" or len(unit) < 50: return PCA(2, svd_solver="full").fit_transform(unit), "PCA"
     from sklearn.manifold import TSNE
@@ -491,11 +529,12 @@ def _flat(vectors, method):
         return TSNE(2, init="pca", perplexity=20, max_iter=500, random_state=0).fit_transform(unit), "t-SNE"
 
 def main_genres(
-    items:pd.DataFrame,  # with `genres`
+    items:pd.DataFrame,  # with `genres`; without, every item is "other"
     top:int=6,           # how many genres get a name of their own
 )->pd.Series:            # one of the commonest genres, or "other"
     "One genre an item: of its genres among the `top` commonest, the rarest, since it tells most (most dramas are only that)"
     from recsys.eda import genre_matrix
+    if "genres" not in items: return pd.Series("other", index=items.index, dtype=object)
     table = genre_matrix(items)
     common = table.sum().sort_values(ascending=False, kind="stable").index[:top]
     out = pd.Series("other", index=items.index, dtype=object)
@@ -537,6 +576,24 @@ def _name_points(ax, points, titles, n, apart=34, size=10):
         if np.abs(edge - pixels[at]).max() > 9: ax.plot(*back([pixels[at], edge]).T, color="#222222", lw=.8, zorder=4)
     return named
 
+# %% ../nbs/07_recommendation.ipynb #0a50f676
+def neighbours_share(
+    vectors:Tensor,   # [n, d]
+    label,            # [n] a genre, or whatever neighbours may have in common
+    draws:int=999,    # random orders of the labels
+    seed:int=0,
+)->tuple[float, float, float]: # share of items whose nearest neighbour by cosine has the same label; that by chance; p of the difference
+    "Do neighbours share a label more often than by chance? A permutation test, one-sided"
+    code = torch.as_tensor(pd.factorize(pd.Series(label))[0])
+    unit = torch.nn.functional.normalize(vectors.float(), dim=1)
+    nearest = (unit @ unit.T).fill_diagonal_(-torch.inf).argmax(1)
+    generator = torch.Generator().manual_seed(seed)
+    dealt = torch.stack([code[torch.randperm(len(code), generator=generator)] for _ in range(draws)])
+    share = (code == code[nearest]).double().mean()
+    by_chance = (dealt == dealt[:, nearest]).double().mean(1)
+    p = (1 + int((by_chance >= share).sum()))/(1 + draws)
+    return float(share), float(by_chance.mean()), p
+
 # %% ../nbs/07_recommendation.ipynb #a9b792fd
 @themed
 def item_map(
@@ -556,13 +613,22 @@ def item_map(
     if len(shown) < 3: raise ValueError(f"Only {len(shown)} items have interactions: too few for a map.")
     (xy, how), drawn = _flat(vectors[shown.to(vectors.device)].detach().cpu(), method), items.iloc[shown.numpy()]
     fig, ax = eda.canvas(6.6)
-    _genre_points(ax, xy, main_genres(drawn), counts[shown].numpy())
+    genre = main_genres(drawn)
+    _genre_points(ax, xy, genre, counts[shown].numpy())
     ax.set(xticks=[], yticks=[]); ax.margins(.04); ax.grid(False)
     for s in ax.spines.values(): s.set_visible(False)
     which = f"The {len(shown):,} most popular items" if len(shown) < len(items) else "All items"
-    eda.caption(ax, f"{which}; neighbours are alike", f"two dimensions of {vectors.shape[1]}, by {how}")
+    said = _genres_of_neighbours(vectors[shown.to(vectors.device)].detach().cpu(), genre)
+    eda.caption(ax, which + said, f"two dimensions of {vectors.shape[1]}, by {how}")
     _name_points(ax, xy, [eda.clip(_without_year(t), 24) for t in drawn["title"].iloc[:8*n_named]], n_named)
     return fig
+
+def _genres_of_neighbours(vectors, genre):
+    "What the figure may say about genres: counted on the vectors themselves, and only where a test carries it"
+    if genre.nunique() < 2: return ""
+    share, chance, p = neighbours_share(vectors, genre)
+    if p >= .05: return f"; nearest neighbours share a genre no more often than by chance, as far as {len(genre)} items can tell"
+    return f"; {100*share:.0f} % of nearest neighbours share a genre, {100*chance:.0f} % by chance"
 
 def _genre_points(ax, xy, genre, counts):
     "A dot an item, by genre; its area grows with popularity"
