@@ -21,6 +21,7 @@ from .data import unknown
 from .models.base import Recommender
 from .recommendation import people, person
 from .reranking import Wish, a_word, has_years, shown
+from .serving import Busy
 
 # %% ../nbs/07d_page.ipynb #96d42560
 ORDER = ("Documentary", "Animation", "Western", "Film-Noir", "Horror", "Musical", "Sci-Fi", "War", "Fantasy", "Mystery",
@@ -438,7 +439,8 @@ async def _of_dislikes(hub, served, home, state, wish, answer):
     if not await asyncio.to_thread(hears_dislikes, served.run): return f"{name} reads likes alone: a dislike only leaves out the {word} itself."
     hidden = wish.model_copy(update={"hide": (*wish.hide, *(str(served.run.catalogue.item_ids[c]) for c in out))})
     query, _ = _who(served, home, replace(state, dislike=()))
-    before = await hub.ask(served, query, hidden)
+    try: before = await hub.ask(served, query, hidden)
+    except Busy: return f"{name} learns from dislikes."        # the list is whole without the count
     others = len(set(before.items) - set(answer.items))
     end = f"{others} of the {count(len(answer.items), word)} here would be others without {'it' if len(out) == 1 else 'them'}" if others else f"none of the {count(len(answer.items), word)} here has changed yet"
     return f"{name} learns from dislikes: {end}."
