@@ -1101,12 +1101,12 @@ def data_pictures(tables:Tables,
     "Four pictures of the data; one that needs a column which the data lacks raises ValueError that says so"
     from recsys import eda
     r = tables.ratings
-    def lacking(column, draw):
-        if column not in r: raise ValueError(f"The data has no {column}s.")
+    def having(column, what, draw):
+        if column not in r: raise ValueError(f"The data has no {what}.")
         return draw()
-    return {"the ratings": lambda: lacking("rating", lambda: eda.rating_distribution(r, threshold)),
+    return {"the ratings": lambda: having("rating", "ratings", lambda: eda.rating_distribution(r, threshold)),
             "the long tail": lambda: eda.long_tail(r), "the users' activity": lambda: eda.user_activity(r),
-            "interactions over time": lambda: lacking("timestamp", lambda: eda.ratings_over_time(r))}
+            "interactions over time": lambda: having("timestamp", "times", lambda: eda.ratings_over_time(r))}
 
 def config_table(config:Config, result:Result)->str:
     "The keys that differ from their defaults; folded, every key with its value"
