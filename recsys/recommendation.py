@@ -500,12 +500,14 @@ def example_users(
 def user_cards(
     examples:pd.DataFrame,  # of `example_users`
     most:int=10,            # titles a column, hits first among those held out
-)->str:                     # HTML; titles are escaped
+    ordered:bool=True,      # False: the data has no times, so nothing is the last or comes later
+)->str:                     # HTML; titles are escaped, and each keeps its direction of writing to itself
     "One card a person, side by side on a laptop, one above the other on a phone"
-    names = {"history": "liked last", "recommended": "recommended", "held out": "went on to like"}
+    liked, later = ("liked last", "went on to like") if ordered else ("liked", "held out")
+    names = {"history": liked, "recommended": "recommended", "held out": later}
     def column(lines, part):
         mine = lines[lines.part == part].sort_values("hit", ascending=False, kind="stable") if part == "held out" else lines[lines.part == part]
-        rows = "".join(f"<li style='margin:0'>{'<b>✓ ' if l.hit else ''}{html.escape(l.title)}{'</b>' if l.hit else ''}</li>" for l in mine[:most].itertuples())
+        rows = "".join(f"<li style='margin:0'>{'<b>✓ ' if l.hit else ''}<bdi>{html.escape(visible(l.title))}</bdi>{'</b>' if l.hit else ''}</li>" for l in mine[:most].itertuples())
         if len(mine) > most: rows += f"<li style='list-style:none'>… and {len(mine)-most} more</li>"
         return (f"<div style='flex:1 1 10em;min-width:0'><div style='font-weight:600;color:#767676'>{names[part]}</div>"
                 f"<ol style='margin:.2em 0 .6em;padding-left:1.9em;overflow-wrap:anywhere'>{rows or '(nothing)'}</ol></div>")
