@@ -16,7 +16,7 @@ from functools import cached_property, wraps
 from pathlib import Path
 import numpy as np, pandas as pd, torch
 from torch import Tensor
-from .data import DATASETS, ITEM, RATING, TIMESTAMP, USER, under_root, unknown
+from .data import ITEM, RATING, TIMESTAMP, USER, item_word, under_root, unknown
 from .evaluation import chunk_users, positives, top_k
 from .models.base import Recommender, load
 from .preprocessing import Catalogue, Histories, Query, Split, concat, histories, load_split
@@ -117,7 +117,7 @@ def open_run(
     split = load_split(folder/"split", catalogue)
     metrics = json.loads((folder/"metrics.json").read_text())
     seed, about = metrics.get("seed") or 0, metrics.get("data", {})
-    word = about.get("item") or ("film" if about.get("name") in DATASETS else "item")
+    word = item_word(about)
     return Run(folder, model, catalogue, items, users, histories(concat(split.parts), len(users)), split.trained_users, seed, word)
 
 # %% ../nbs/07_recommendation.ipynb #1fc8a167
