@@ -14,12 +14,15 @@ HUNG = 30*60   # seconds: no check takes a tenth of it on two free cores, so wha
 
 def tool(*args, cwd=ROOT, **env):
     "Return code and output of a tool; one that hangs is ended with all that it started, so that it is named and the rest goes on"
-    process = subprocess.Popen([str(BIN/args[0]), *map(str, args[1:])], cwd=cwd, env=os.environ | env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
-    try: out = process.communicate(timeout=HUNG)[0]
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        return 1, process.communicate()[0] + f"\nstill running after {HUNG//60} minutes: it hangs"
-    return process.returncode, out
+    with tempfile.TemporaryFile("w+") as out:   # no pipe: what outlives its parent would keep it open
+        process = subprocess.Popen([str(BIN/args[0]), *map(str, args[1:])], cwd=cwd, env=os.environ | env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        try: process.wait(HUNG)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            out.write(f"\nstill running after {HUNG//60} minutes: it hangs")
+        out.seek(0)
+        return process.returncode, out.read()
 
 def copy_of_sources(to):
     for name in ("nbs", "recsys"): shutil.copytree(ROOT/name, to/name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
