@@ -1499,7 +1499,7 @@ def tidy(nb):
         cells.append(c)
     if sections and cells and cells[-1] is sections[-1][1]: cells.pop(), sections.pop()
     nb.cells = cells
-    nb.metadata["log"], nb.metadata["sections"] = "".join(log), [s for s, _ in sections]
+    nb.metadata["log"], nb.metadata["sections"] = "\n".join(map(visible, "".join(log).splitlines())), [s for s, _ in sections]
     return nb
 
 def render(notebook:Path, page:Path, title:str):
