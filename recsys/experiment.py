@@ -798,8 +798,7 @@ def say(row:dict, epochs:int, metric:str):
 def new_model(config:Config, split:Split):
     "The untrained model of a run, its start values drawn from the run's seed"
     seed_epoch(config.seed, 0)
-    model = create(config.model, split.catalogue.n_users, split.catalogue.n_items); model.sampling = config.sampling
-    return model
+    return create(config.model, split.catalogue.n_users, split.catalogue.n_items, config.sampling)
 
 def train(config:Config, split:Split, folder:Path, resolved:dict|None, record:Record|None)->tuple[Fitted, object]:
     "The training that validation watches and, with `training.refit`, the last one; each with its checkpoint"
