@@ -14,9 +14,9 @@ __all__ = ['PATHS', 'NEEDS', 'TRAINING', 'KIND', 'log', 'LATE', 'STYLE', 'SHIPPE
            'leave_if_alone', 'recorded', 'opened', 'reopened', 'created', 'load_of_machine', 'Result', 'say',
            'new_model', 'train', 'by_code', 'write_results', 'collect', 'stage', 'run', 'catch_up', 'close', 'room',
            'measured', 'beyond_full', 'beyond_lists', 'spread_out', 'summarize', 'reopen', 'run_all', 'known_parent',
-           'run_split', 'run_model', 'evaluate_run', 'Means', 'plain_model', 'squared', 'beside', 'yardstick', 'Yard',
-           'written_metrics', 'best_rival', 'against', 'yardsticks', 'table', 'number', 'duration', 'folded', 'title',
-           'data_sentence', 'main_metrics', 'metric_frame', 'headline', 'tiles', 'better_or_not', 'warnings',
+           'run_split', 'run_model', 'evaluate_run', 'main_metrics', 'Means', 'plain_model', 'squared', 'beside',
+           'yardstick', 'Yard', 'written_metrics', 'best_rival', 'against', 'yardsticks', 'table', 'number', 'duration',
+           'folded', 'title', 'data_sentence', 'metric_frame', 'headline', 'tiles', 'better_or_not', 'warnings',
            'intervals', 'chance', 'why_sentence', 'alike', 'as_good_epochs', 'learning_sentence', 'epoch_table',
            'segment_tables', 'told_apart', 'beyond_html', 'audit_html', 'items_by_code', 'data_pictures',
            'config_table', 'timing_table', 'describe', 'show', 'part', 'left_out', 'shipped', 'own_kernel', 'tidy',
@@ -798,8 +798,7 @@ def say(row:dict, epochs:int, metric:str):
 def new_model(config:Config, split:Split):
     "The untrained model of a run, its start values drawn from the run's seed"
     seed_epoch(config.seed, 0)
-    model = create(config.model, split.catalogue.n_users, split.catalogue.n_items); model.sampling = config.sampling
-    return model
+    return create(config.model, split.catalogue.n_users, split.catalogue.n_items, config.sampling)
 
 def train(config:Config, split:Split, folder:Path, resolved:dict|None, record:Record|None)->tuple[Fitted, object]:
     "The training that validation watches and, with `training.refit`, the last one; each with its checkpoint"
@@ -1046,6 +1045,13 @@ def evaluate_run(
     given = lambda p: dict(candidates=candidates) if p == "candidates" else {}
     return {p: evaluate(model, split, p, ks or told["ks"], part, **given(p), **options) for p in protocols}, split, tables
 
+# %% ../nbs/08_experiment.ipynb #9c03e5d7
+def main_metrics(e:Evaluation)->list[str]:
+    "The metrics that a reader looks for first, at 10 and at 20 where those cut-offs were asked for"
+    if e.protocol == "rating": return ["rmse", "mae"]
+    k, r = (10 if 10 in e.ks else e.ks[-1]), (20 if 20 in e.ks else e.ks[-1])
+    return [f"ndcg_{k}", f"hr_{k}", f"recall_{r}", f"mrr_{k}", f"map_{k}"]
+
 # %% ../nbs/08_experiment.ipynb #d19b6f3e
 class Means(Recommender):
     "Stars from damped means of users and items: what a model of stars has to beat"
@@ -1218,12 +1224,6 @@ def data_sentence(config:Config, tables:Tables, split:Split)->str:
     yes = "stars are predicted" if config.stars else "every interaction is a positive" if threshold is None or split.train.rating is None else f"a rating of {threshold:g} or more is a positive"
     return (f"<p>{len(tables.ratings):,} interactions of {c.n_users:,} users with {c.n_items:,} {item}s; {yes}; {rule}. "
             f"Train {len(split.train):,}, validation {len(split.valid):,}, test {len(split.test):,} rows.</p>")
-
-def main_metrics(e:Evaluation)->list[str]:
-    "The metrics that a reader looks for first, at 10 and at 20 where those cut-offs were asked for"
-    if e.protocol == "rating": return ["rmse", "mae"]
-    k, r = (10 if 10 in e.ks else e.ks[-1]), (20 if 20 in e.ks else e.ks[-1])
-    return [f"ndcg_{k}", f"hr_{k}", f"recall_{r}", f"mrr_{k}", f"map_{k}"]
 
 def metric_frame(result:Result, names=None # None: those of `main_metrics`
                 )->pd.DataFrame:

@@ -111,9 +111,8 @@ def open_run(
     "A finished run, ready to be asked; `ValueError` says what is missing"
     folder = run_folder(run, root)
     items, users = fill_items(pd.read_parquet(folder/"catalogue/items.parquet")), pd.read_parquet(folder/"catalogue/users.parquet")
-    catalogue, model = Catalogue(users[USER].to_numpy(), items[ITEM].to_numpy()), load(folder/"model", device)
-    if (model.n_users, model.n_items) != (len(users), len(items)):
-        raise ValueError(f"The run {folder.name!r} does not fit together: its model knows {model.n_users:,} users and {model.n_items:,} items, its catalogue {len(users):,} and {len(items):,}. Train it again.")
+    catalogue = Catalogue(users[USER].to_numpy(), items[ITEM].to_numpy())
+    model = load(folder/"model", device, sizes=(len(users), len(items)))
     split = load_split(folder/"split", catalogue)
     metrics = json.loads((folder/"metrics.json").read_text())
     seed, about = metrics.get("seed") or 0, metrics.get("data", {})
