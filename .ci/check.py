@@ -28,7 +28,7 @@ def export_in_step():
     with tempfile.TemporaryDirectory() as d:
         copy = Path(d).resolve()/"copy"; copy.mkdir(); copy_of_sources(copy)
         for f in files(copy/"recsys"):
-            if f.suffix == ".py" and f.name != "__init__.py": (copy/"recsys"/f).unlink()   # the rest is written by hand: web/, and what gathers names
+            if f.suffix == ".py" and f.name not in ("__init__.py", "__main__.py"): (copy/"recsys"/f).unlink()   # the rest is written by hand: web/, what gathers names, and the door of `python -m recsys`
         rc, out = tool("nbdev_export", cwd=copy)
         wrong = different(ROOT/"recsys", copy/"recsys")
         return "" if rc == 0 and not wrong else f"{out}\nnot as exported: {', '.join(wrong)}. Run `make export`."

@@ -6,10 +6,11 @@
 __all__ = ['TITLES', 'CSP', 'HEADERS', 'log', 'Id', 'MOST', 'EXPLAINED', 'REFUSALS', 'ABOUT', 'WEB', 'FieldError', 'Problem',
            'problem', 'invalid', 'ServeConfig', 'Gate', 'Meters', 'Options', 'Taste', 'Film', 'Reason', 'Recommended',
            'Films', 'Found', 'User', 'Model', 'Models', 'as_json', 'film_list', 'codes_of', 'wish_of', 'api_routes',
-           'operator_routes', 'Files', 'page_routes', 'create_app', 'serve', 'Started']
+           'operator_routes', 'Files', 'page_routes', 'create_app', 'Guard', 'guarded', 'port_errors', 'bound', 'serve',
+           'Started']
 
 # %% ../nbs/09_app.ipynb #edc31816
-import asyncio, base64, binascii, contextlib, gc, hmac, logging, signal, socket, subprocess, sys, time, urllib.request
+import asyncio, base64, binascii, contextlib, errno, gc, hmac, logging, math, re, signal, socket, subprocess, sys, time, urllib.request
 from pathlib import Path
 from typing import Annotated
 import orjson
@@ -23,10 +24,11 @@ from pydantic import BaseModel, Field, SecretStr, StrictInt, StringConstraints
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 import torch
 import recsys
 from .data import Section
-from .page import page, read
+from .page import page, pressed
 from .recommendation import people, person
 from .reranking import Wish
 from .serving import Answer, Busy, Hub, Served
@@ -45,8 +47,8 @@ class Problem(BaseModel):
     detail:str
     errors:list[FieldError]|None = None
 
-TITLES = {400: "Bad request", 401: "Who is asking?", 403: "Not from there", 404: "Not found", 405: "Method not allowed", 408: "The request did not arrive in time", 413: "Too large",
-          415: "Unsupported media type", 421: "Not this host", 422: "The request cannot be served", 500: "Something went wrong here", 503: "Not now"}
+TITLES = {400: "Bad request", 401: "Who is asking?", 403: "Not from there", 404: "Not found", 405: "Method not allowed", 408: "The request did not arrive in time", 413: "Too large", 414: "The address is too long",
+          415: "Unsupported media type", 421: "Not this host", 422: "The request cannot be served", 429: "Too much at once", 431: "The header is too large", 500: "Something went wrong here", 503: "Not now"}
 
 def problem(
     status:int,
@@ -79,8 +81,11 @@ class ServeConfig(Section):
     api_key:SecretStr|None = Field(None, description="asked of everybody: as X-API-Key, as a bearer token, or as the password of basic authentication")
     hosts:tuple[str, ...] = Field((), description="names by which the service may be called, beside its address and localhost")
     cors:tuple[str, ...] = Field((), description="origins whose pages may ask, as https://example.org")
-    timeout:float = Field(10., gt=0, description="seconds that a request may take, its arrival included")
+    timeout:float = Field(10., gt=0, description="seconds that a request may take: its header, its body and the answer together")
     max_body:int = Field(256*1024, ge=1024, description="bytes")
+    max_header:int = Field(32*1024, ge=1024, description="bytes of a request's address and header lines")
+    connections:int = Field(1024, ge=8, description="open at once; at most half of the files that the process may open")
+    per_client:int = Field(256, ge=4, description="of them from one address; behind a proxy all come from the proxy's")
     watch:float = Field(2., ge=0, description="seconds between looks at the run folders; 0: never")
     grace:int = Field(10, ge=0, description="seconds that requests in flight have when the service is stopped")
 
@@ -101,6 +106,7 @@ class Gate:
         if scope["type"] != "http": return await self.app(scope, receive, send)
         coming = dict(scope["headers"]).keys() & {b"content-length", b"transfer-encoding"}
         start, state = time.perf_counter(), {"status": 0, "bytes": 0, "all": not coming}
+        left = self.config.timeout - (time.monotonic() - scope.get("began", time.monotonic()))   # of the time, after the header
         async def counted():
             message = await receive()
             state["bytes"] += len(message.get("body", b"")); state["all"] = not message.get("more_body", False)
@@ -116,10 +122,12 @@ class Gate:
         try:
             refusal = self.refusal(scope)
             if refusal is None:
-                async with asyncio.timeout(self.config.timeout): await self.app(scope, counted, dressed)
+                async with asyncio.timeout(max(left, 0)): await self.app(scope, counted, dressed)
             else: await say(refusal)
         except TimeoutError:
             await say(problem(503 if state["all"] else 408, f"No answer within {self.config.timeout:g} s. Ask for less, or later." if state["all"] else f"The request did not arrive whole within {self.config.timeout:g} s.", headers={"retry-after": "1"}))
+        except asyncio.CancelledError:
+            if not scope.get("gone"): raise   # else the sender has left, and nobody waits for what was asked
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
             await say(problem(500, "This is our fault, not yours; the log of the service says more."))
@@ -128,6 +136,9 @@ class Gate:
     def refusal(self, scope)->Response|None:
         "Why a request does not even get in"
         headers, c = Headers(scope=scope), self.config
+        hosts = headers.getlist("host")
+        if len(hosts) > 1 or not hosts and scope.get("http_version") == "1.1":
+            return problem(400, f"A request names one host; this one has {len(hosts)} Host headers.")
         host = headers.get("host", "").lower()
         if not self.any_host and (host[:host.index("]")+1] if "]" in host else host.partition(":")[0]) not in self.hosts:   # a page elsewhere whose name was made to point here
             return problem(421, f"This service is not known as {host[:80]!r}. Start it with --allow-host to add a name.")
@@ -137,7 +148,7 @@ class Gate:
         if not length.isdecimal() or int(length) > c.max_body: return problem(413, self.too_large())
         if self.key and scope["path"] != "/health" and scope["method"] != "OPTIONS" and not self.admitted(headers):
             return problem(401, "An API key is needed: send it as X-API-Key, as a bearer token, or as the password of basic authentication.", headers={"www-authenticate": 'Basic realm="recsys", charset="UTF-8"'})
-    def too_large(self): return f"The body has more than {self.config.max_body:,} bytes. Send fewer films."
+    def too_large(self): return f"The body has more than {self.config.max_body:,} bytes. Send fewer items."
     def admitted(self, headers)->bool:
         kind, _, sent = headers.get("authorization", "").partition(" ")
         given = [headers.get("x-api-key", "")] + ([sent] if kind.lower() == "bearer" else [])
@@ -159,25 +170,25 @@ class Meters:
         self.requests.labels(route, status).inc(); self.seconds.labels(route).observe(seconds)
     def collect(self):
         h = self.hub
-        for name, text, value in (("batches", "Batches that models answered", h.batcher.batches), ("batched_requests", "Requests in those batches", h.batcher.answered),
+        for name, text, value in (("batches", "Batches that models answered", h.batcher.batches), ("batched_requests", "Requests in those batches", h.batcher.answered), ("left_requests", "Requests whose senders left before the answer", h.batcher.left),
                                   ("cache_hits", "Answers that were remembered", h.hits), ("cache_misses", "Answers that were not", h.misses)): yield CounterMetricFamily(f"recsys_{name}", text, value)
-        yield GaugeMetricFamily("recsys_waiting_requests", "Requests that wait for a batch", len(h.batcher.jobs))
+        yield GaugeMetricFamily("recsys_waiting_requests", "Requests that wait for a batch", h.batcher.waiting)
         model = GaugeMetricFamily("recsys_model_up_to_date", "1: serves what its folder holds; 0: the folder cannot be opened and an older model goes on", labels=["model", "revision"])
         for s in list(h.served.values()): model.add_metric([s.name, s.revision], float(s.name not in h.trouble))
         yield model
 
 # %% ../nbs/09_app.ipynb #9a86df2a
 Id = StrictInt|Annotated[str, StringConstraints(max_length=200, strict=True)]
-MOST = 1000      # films in a posted history
+MOST = 1000      # items in a posted history
 EXPLAINED = 100  # longest list with reasons
 
 class Options(Wish):
     "A wish, and what to say of each film"
     model:str|None = Field(None, max_length=200, description="name of a served run; the first one if left out")
-    explain:int = Field(0, ge=0, le=10, description=f"films of the history to name as reasons for each item, in lists of at most {EXPLAINED}")
+    explain:int = Field(0, ge=0, le=10, description=f"items of the history to name as reasons for each item, in lists of at most {EXPLAINED}")
 
 class Taste(Options):
-    "What somebody thinks of some films"
+    "What somebody thinks of some items"
     likes:list[Id] = Field([], max_length=MOST, description="item ids")
     dislikes:list[Id] = Field([], max_length=MOST, description="item ids")
     ratings:dict[Annotated[str, StringConstraints(max_length=200)], Annotated[float, Field(allow_inf_nan=False)]] = Field({}, max_length=MOST, description="item id: stars; only for models trained with ratings")
@@ -186,12 +197,12 @@ class Film(BaseModel):
     "An item"
     item_id:int|str
     title:str
-    year:int|None
-    genres:list[str]
+    year:int|None = Field(description="null where the data has none")
+    genres:list[str] = Field(description="none where the data has none")
     interactions:int = Field(description="rows of the data that name it")
 
 class Reason(BaseModel):
-    "A film of the history that speaks for an item"
+    "An item of the history that speaks for another"
     item_id:int|str
     title:str
     share:float = Field(description="of all that speaks for it, 0 to 1")
@@ -258,9 +269,12 @@ def codes_of(served:Served, taste:Taste)->dict:
     def code(i, *place):
         try: return served.item_code(i)
         except KeyError as e: errors.append({"loc": ("body", *place), "msg": e.args[0], "type": "unknown"})
-    likes, dislikes = [code(i, "likes", n) for n, i in enumerate(taste.likes)], [code(i, "dislikes", n) for n, i in enumerate(taste.dislikes)]
+    def all_of(ids, place):
+        codes = [served.item_codes.get(str(i)) for i in ids]
+        return codes if None not in codes else [code(i, place, n) for n, i in enumerate(ids)]
+    likes, dislikes = all_of(taste.likes, "likes"), all_of(taste.dislikes, "dislikes")
     ratings = [(code(i, "ratings", i), s) for i, s in taste.ratings.items()]
-    if len(likes) + len(dislikes) + len(ratings) > MOST: errors.append({"loc": ("body",), "msg": f"{len(likes) + len(dislikes) + len(ratings):,} films are given; at most {MOST:,} are read", "type": "too_long"})
+    if len(likes) + len(dislikes) + len(ratings) > MOST: errors.append({"loc": ("body",), "msg": f"{len(likes) + len(dislikes) + len(ratings):,} items are given; at most {MOST:,} are read", "type": "too_long"})
     if errors: raise RequestValidationError(errors)
     return dict(likes=likes, dislikes=dislikes, ratings=ratings)
 
@@ -270,7 +284,7 @@ def wish_of(options:Options)->Wish:
     return Wish.model_construct(**{n: getattr(options, n) for n in Wish.model_fields})
 
 # %% ../nbs/09_app.ipynb #37dc8c07
-REFUSALS = {code: {"model": Problem, "description": TITLES[code], "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}} for code in (400, 401, 403, 404, 408, 413, 421, 422, 503)}
+REFUSALS = {code: {"model": Problem, "description": TITLES[code], "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}} for code in (400, 401, 403, 404, 408, 413, 414, 421, 422, 429, 431, 503)}
 ABOUT = """Recommendations from trained runs. Ids are those of the data. Every refusal is `application/problem+json` (RFC 9457).
 
 `POST /v1/recommendations` with `{"likes": [50, 172], "k": 10, "explain": 2}` is a good start."""
@@ -299,7 +313,7 @@ def api_routes(app:FastAPI, hub:Hub):
         try: return served.user_code(user_id)
         except KeyError as e: raise HTTPException(404, e.args[0]) from None
 
-    @app.post("/v1/recommendations", response_model=Films, tags=["recommend"], summary="A list for somebody known by a few films")
+    @app.post("/v1/recommendations", response_model=Films, tags=["recommend"], summary="A list for somebody known by a few items")
     async def recommend(taste:Taste):
         served = _named(hub, taste.model)
         query, wish = person(served.run, **codes_of(served, taste)), wish_of(taste)
@@ -312,7 +326,7 @@ def api_routes(app:FastAPI, hub:Hub):
         return as_json(film_list(served, await hub.ask(served, people(served.run, torch.tensor([code])), wish, options.explain, code)))
 
     @app.get("/v1/users/{user_id}", response_model=User, tags=["look up"], summary="What is known of a user")
-    async def one_user(user_id:UserId, model:ModelName=None, n:Annotated[int, InQuery(ge=0, le=1000, description="latest films of the history")]=20):
+    async def one_user(user_id:UserId, model:ModelName=None, n:Annotated[int, InQuery(ge=0, le=1000, description="latest items of the history")]=20):
         served = _named(hub, model); code = user(served, user_id)
         run, row = served.run, served.run.users.iloc[code]
         h = run.histories.select(torch.tensor([code])); last = range(len(h.items) - 1, max(-1, len(h.items) - 1 - n), -1)
@@ -352,6 +366,7 @@ def operator_routes(app:FastAPI, hub:Hub, meters:Meters):
     async def metrics(): return Response(await asyncio.to_thread(generate_latest, meters.registry), media_type=CONTENT_TYPE_LATEST)
     @app.post("/reload", tags=["operate"], summary="Open every run folder again; a broken one changes nothing")
     async def reload()->dict[str, str]:
+        if reloading.locked(): raise Busy("The run folders are being opened already. Try again in a moment.")
         async with reloading: done = await asyncio.to_thread(hub.reload, True)
         for name in done: hub.forget(name)
         return done
@@ -373,8 +388,9 @@ def page_routes(app:FastAPI, hub:Hub):
     @app.get("/", include_in_schema=False)
     async def home(request:Request):
         asked, partial = request.query_params, request.headers.get("x-partial") == "1"
-        if "do" in asked and not partial: return RedirectResponse(read({n: hub.get(n) for n in hub.names}, asked.multi_items())[0].url(), 303)   # a button pressed without scripts
-        return HTMLResponse(await page(hub, asked.multi_items(), partial), headers={"cache-control": "no-store", "vary": "x-partial"})
+        if "do" in asked and not partial: return RedirectResponse(pressed({n: hub.get(n) for n in hub.names}, asked.multi_items()), 303)   # a button pressed without scripts
+        reasons = request.headers.get("x-reasons") == "1"
+        return HTMLResponse(await page(hub, asked.multi_items(), partial, reasons), headers={"cache-control": "no-store", "vary": "x-partial, x-reasons"})
     @app.get("/docs", include_in_schema=False)
     async def docs(): return FileResponse(WEB/"docs.html")
 
@@ -396,12 +412,158 @@ def create_app(
     app.add_exception_handler(RequestValidationError, lambda request, e: invalid(e.errors()))
     app.add_exception_handler(HTTPException, lambda request, e: problem(e.status_code, e.detail, headers=e.headers))
     app.add_exception_handler(ValueError, lambda request, e: problem(422, e))
-    app.add_exception_handler(Busy, lambda request, e: problem(503, e, headers={"retry-after": "1"}))
+    app.add_exception_handler(Busy, lambda request, e: problem(429, e, headers={"retry-after": str(max(1, math.ceil(e.seconds)))}))
     if config.cors: app.add_middleware(CORSMiddleware, allow_origins=list(config.cors), allow_methods=["GET", "POST"], allow_headers=["content-type", "x-api-key", "authorization"])
     app.add_middleware(Gate, config=config, meters=meters)
     return app
 
+# %% ../nbs/09_app.ipynb #6c1d9e3f
+class Guard(HttpToolsProtocol):
+    "One connection: uvicorn's, with limits on what comes in before a request is whole. `guarded` sets what all connections share"
+    limits:ServeConfig
+    most:int      # connections at once
+    idle:dict     # connections that wait for a request; the one that has waited longest is first
+    clients:dict  # address -> open connections
+    linger = 2.   # seconds in which a refusal may be read
+
+    # who is there
+    def connection_made(self, transport):
+        super().connection_made(transport)
+        self.head, self.fresh = None, False       # bytes of the header under way, and whether it began in this piece
+        self.began = self.timer = self.refusal = self.running = None
+        self.counted, self.refused, self.ignored = True, False, 0
+        self.address = self.client[0] if self.client else ""
+        self.clients[self.address] = self.clients.get(self.address, 0) + 1
+        crowded = sum(self.clients.values()) > self.most
+        if (crowded or self.clients[self.address] > self.limits.per_client) and not self._make_room(crowded):
+            self._refuse(503, "Too many connections are open. Try again in a moment.")
+        else: self._await_request()
+    def _make_room(self, crowded)->bool:
+        "Close the connection that has waited longest: of all where there are too many, else of this address"
+        other = next((c for c in self.idle if crowded or c.address == self.address), None)
+        if other is None: return False
+        other._count_out()
+        other.transport.abort()
+        return True
+    def _count_out(self):
+        if not self.counted: return
+        self.counted = False
+        self._arm(None)
+        self.idle.pop(self, None)
+        self.clients[self.address] -= 1
+        if not self.clients[self.address]: del self.clients[self.address]
+    def connection_lost(self, exc):
+        super().connection_lost(exc)
+        self._count_out()
+        if self.running and not self.running[0].done():
+            task, cycle = self.running
+            cycle.disconnected = cycle.scope["gone"] = True
+            task.cancel()   # nobody waits for the answer
+
+    # how long it takes
+    def _arm(self, seconds):
+        if self.timer: self.timer.cancel()
+        self.timer = None if seconds is None else self.loop.call_later(seconds, self._too_slow)
+    def _await_request(self):
+        self.idle[self] = None
+        self._arm(self.limits.timeout)
+    def _too_slow(self):
+        if self.transport.is_closing() or self.refused: self.transport.abort()   # does not read what it was sent
+        elif self.began is None: self.transport.close()
+        else: self._refuse(408, f"The header did not arrive whole within {self.limits.timeout:g} s.")
+    def on_response_complete(self):
+        more = bool(self.pipeline)
+        super().on_response_complete()
+        if self.counted and not more: self._await_request()
+    def _start_asgi_task(self, cycle, app):
+        async def noted(scope, receive, send):
+            self.running = asyncio.current_task(), cycle
+            if not cycle.disconnected: await app(scope, receive, send)
+        super()._start_asgi_task(cycle, noted)
+
+    # what it sends
+    def data_received(self, data):
+        if self.refused: return self._ignore(data)
+        if self.began is None and self in self.idle:
+            self.began = time.monotonic()
+            self._arm(self.limits.timeout)
+        self.fresh = False
+        super().data_received(data)
+        if self.refused or self.head is None or self.fresh: return   # how much of this piece is the header's is not known
+        self.head += len(data)
+        if self.head > self.limits.max_header: self._refuse(*self._too_large())
+    def on_message_begin(self):
+        super().on_message_begin()
+        self.head, self.fresh = 0, True
+        if self.began is None: self.began = time.monotonic()   # behind another request
+    def on_headers_complete(self):
+        if len(self.url) + sum(len(k) + len(v) + 4 for k, v in self.headers) > self.limits.max_header: self._stop(*self._too_large())
+        if not self.url.startswith((b"/", b"*")) and self._elsewhere(): self._stop(400, "The address names another host than the Host header.")
+        self.scope["began"], self.began, self.head = self.began, None, None
+        self.idle.pop(self, None)
+        self._arm(None)
+        super().on_headers_complete()
+    def _too_large(self):
+        part = "address" if (long := 2*len(self.url) > self.limits.max_header) else "header"
+        return 414 if long else 431, f"The {part} is too long: a request's address and header may have {self.limits.max_header:,} bytes together."
+    def _elsewhere(self)->bool:
+        "Does the address, as http://host/path, name another host than the Host header?"
+        named = re.split(rb"[/?#]", self.url.partition(b"://")[2], maxsplit=1)[0]
+        plain = lambda host: host.strip().lower().removesuffix(b":80")
+        return [plain(v) for k, v in self.headers if k == b"host"] != [plain(named)]
+
+    # what it is told
+    def _stop(self, status, detail):
+        "Leave the parser, which then calls `send_400_response`"
+        self.refusal = status, detail
+        raise ValueError(detail)
+    def send_400_response(self, msg):
+        self._refuse(*(self.refusal or (400, "These bytes are no HTTP request.")))
+    def _refuse(self, status, detail):
+        self.refused, self.began, self.head = True, None, None
+        if self.cycle and not self.cycle.response_complete: return self.transport.abort()   # in the middle of another answer
+        said = problem(status, detail, headers={"connection": "close"} | ({"retry-after": "1"} if status == 503 else {}))
+        lines = [k + b": " + v + b"\r\n" for k, v in (*self.server_state.default_headers, *said.raw_headers, *_HEADERS)]
+        self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", said.body)))
+        self.transport.write_eof()   # closed at once, the refusal could be lost behind what is still on its way here
+        self.idle[self] = None
+        self._arm(self.linger)
+    def _ignore(self, data):
+        self.ignored += len(data)
+        if self.ignored > 8*self.limits.max_header: self.transport.abort()
+
+def guarded(config:ServeConfig)->type: # of uvicorn's protocols
+    "A `Guard` for the connections of one service"
+    most = config.connections
+    with contextlib.suppress(ImportError):   # Windows has no such limit
+        import resource
+        allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if allowed != resource.RLIM_INFINITY: most = min(most, allowed//2)
+    return type("Guarded", (Guard,), {"limits": config, "most": most, "idle": {}, "clients": {}})
+
 # %% ../nbs/09_app.ipynb #30577f9e
+@contextlib.contextmanager
+def port_errors(host, port):
+    "What is wrong with a port, as a `ValueError` that says what to do"
+    try: yield
+    except OSError as e:
+        if e.errno == errno.EADDRINUSE: raise ValueError(f"Port {port} of {host} is taken by another program. Stop that one, or choose another port: --port {port % 65535 + 1}") from None
+        raise ValueError(f"Nothing can listen at port {port} of {host}: {e.strerror or e}. Choose another --host or --port.") from None
+
+def bound(host:str, port:int)->list: # of sockets, one for each address of the host
+    "Take a port; nobody is let in yet"
+    taken = []
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
+            taken.append(s := socket.socket(family, kind, protocol))
+            if sys.platform != "win32": s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6: s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            s.bind((address[0], taken[0].getsockname()[1] or port, *address[2:]))   # port 0 stands for one port, the same for all
+    except OSError:
+        for s in taken: s.close()
+        raise
+    return taken
+
 def serve(
     runs,                # names or folders; the first is the default model
     root:str|Path="data/runs",
@@ -411,13 +573,18 @@ def serve(
 ):
     "Open the runs and answer until told to stop; SIGTERM and Ctrl-C let what is in flight finish"
     import uvicorn
+    with port_errors(config.host, config.port): sockets = bound(config.host, config.port)
     torch.set_num_threads(threads)
+    sys.setswitchinterval(.001)   # a slice of heavy work lets go of Python sooner when the loop has something to do
     hub = Hub(runs, root, device)
     app = create_app(hub, config)
     host = f"[{config.host}]" if ":" in config.host else config.host
     gc.collect(); gc.freeze()   # what is loaded stays: the collector need not walk through it, and nobody waits meanwhile
-    print(f"{', '.join(hub.names)}: http://{host}:{config.port} (API: /docs)", flush=True)
-    uvicorn.run(app, host=config.host, port=config.port, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=config.grace)
+    with port_errors(config.host, config.port):
+        for s in sockets: s.listen(2048)
+    print(f"{', '.join(hub.names)}: http://{host}:{sockets[0].getsockname()[1]} (API: /docs)", flush=True)
+    server = uvicorn.Server(uvicorn.Config(app, http=guarded(config), ws="none", log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=config.grace))
+    with contextlib.suppress(KeyboardInterrupt): server.run(sockets)   # it has ended in good order by then
 
 # %% ../nbs/09_app.ipynb #b91e02d8
 class Started:

@@ -16,7 +16,7 @@ from functools import cached_property, wraps
 from pathlib import Path
 import numpy as np, pandas as pd, torch
 from torch import Tensor
-from .data import DATASETS, ITEM, RATING, TIMESTAMP, USER, under_root, unknown
+from .data import ITEM, RATING, TIMESTAMP, USER, item_word, under_root, unknown
 from .evaluation import chunk_users, positives, top_k
 from .models.base import Recommender, load
 from .preprocessing import Catalogue, Histories, Query, Split, concat, histories, load_split
@@ -117,7 +117,7 @@ def open_run(
     split = load_split(folder/"split", catalogue)
     metrics = json.loads((folder/"metrics.json").read_text())
     seed, about = metrics.get("seed") or 0, metrics.get("data", {})
-    word = about.get("item") or ("film" if about.get("name") in DATASETS else "item")
+    word = item_word(about)
     return Run(folder, model, catalogue, items, users, histories(concat(split.parts), len(users)), split.trained_users, seed, word)
 
 # %% ../nbs/07_recommendation.ipynb #1fc8a167
@@ -243,9 +243,11 @@ def csv_safe(
     return frame.assign(**{c: frame[c].map(quoted) for c in texts}).rename(columns=quoted)
 
 # %% ../nbs/07_recommendation.ipynb #fea3cd66
+_LETTERS = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "ı": "i", "þ": "th", "ħ": "h", "’": "'", "‘": "'", "`": "'", "–": "-", "—": "-"})   # letters that no decomposition folds
+
 def _plain(title):
     "A title as it is compared: no case, accents, doubled spaces or article"
-    text = unicodedata.normalize("NFKD", str(title)).casefold()
+    text = unicodedata.normalize("NFKD", str(title)).casefold().translate(_LETTERS)
     text = " ".join("".join(c for c in text if not unicodedata.combining(c)).split())
     article = "the|an?|l[ae]s?|il|el|der|die|das"
     return re.sub(rf"^({article}) (?=\w)|, ({article})(?=$| \(\d{{4}}\)$)", "", text)
@@ -264,7 +266,7 @@ class Titles:
         self.bare, self.full = [_plain(_without_year(t)) for t in self.titles], [_bracketless(_plain(t)) for t in self.titles]
         self.glued = [t.replace(" ", "") for t in self.full]
     def fit(self, text:str)->np.ndarray: # [n_items] 0 to 100
-        "How well each title fits: whole, as a beginning, as a part; or misspelt, by the edits it takes (rapidfuzz)"
+        "How well each title fits: whole, as whole words, as a beginning, as a part; or misspelt, by the edits it takes (rapidfuzz)"
         from rapidfuzz import fuzz, process
         asked = _bracketless(_plain(text))[:200]; joined = asked.replace(" ", "")
         if not joined: return np.zeros(len(self.titles))
@@ -272,8 +274,16 @@ class Titles:
         score = np.maximum.reduce([close(fuzz.ratio, self.bare), close(fuzz.ratio, self.full), .95*close(fuzz.token_sort_ratio, self.full)])
         longer = np.fromiter((len(t) > len(asked) for t in self.full), bool, len(self.full))   # a short title inside what was typed says little
         if len(joined) > 4: score = np.maximum(score, .85*longer*close(fuzz.partial_ratio, self.full, 80))
-        begins, part = (np.fromiter(x, bool, len(self.titles)) for x in ((t.startswith(asked) for t in self.full), (len(joined) > 2 and joined in t for t in self.glued)))
-        return np.maximum(score, 95.*begins + 90.*(part & ~begins))
+        begins, part, words, first = (np.fromiter(x, bool, len(self.titles)) for x in self._inside(asked, joined))
+        typed = np.select([words & first, words, begins, part], [97., 95., 93., 90.], 0.)
+        return np.maximum(np.where(score > 97, score, .92*score), typed)   # what is only alike comes after what is there
+    def _inside(self, asked, joined):
+        "For each title: does it begin with what was asked, hold it, hold it as whole words, and begin with those?"
+        whole = re.compile(rf"(?<!\w){re.escape(asked)}(?!\w)").search
+        yield (t.startswith(asked) for t in self.full)
+        yield (len(joined) > 2 and joined in t for t in self.glued)
+        yield (bool(asked in t and whole(t)) for t in self.full)
+        yield (bool(whole(t[:len(asked)+1])) and t.startswith(asked) for t in self.full)
     def search(self, text:str, n:int=10)->list: # item codes
         "The `n` titles that fit best; none where nothing comes close"
         score = self.fit(text)
@@ -490,12 +500,14 @@ def example_users(
 def user_cards(
     examples:pd.DataFrame,  # of `example_users`
     most:int=10,            # titles a column, hits first among those held out
-)->str:                     # HTML; titles are escaped
+    ordered:bool=True,      # False: the data has no times, so nothing is the last or comes later
+)->str:                     # HTML; titles are escaped, and each keeps its direction of writing to itself
     "One card a person, side by side on a laptop, one above the other on a phone"
-    names = {"history": "liked last", "recommended": "recommended", "held out": "went on to like"}
+    liked, later = ("liked last", "went on to like") if ordered else ("liked", "held out")
+    names = {"history": liked, "recommended": "recommended", "held out": later}
     def column(lines, part):
         mine = lines[lines.part == part].sort_values("hit", ascending=False, kind="stable") if part == "held out" else lines[lines.part == part]
-        rows = "".join(f"<li style='margin:0'>{'<b>✓ ' if l.hit else ''}{html.escape(l.title)}{'</b>' if l.hit else ''}</li>" for l in mine[:most].itertuples())
+        rows = "".join(f"<li style='margin:0'>{'<b>✓ ' if l.hit else ''}<bdi>{html.escape(visible(l.title))}</bdi>{'</b>' if l.hit else ''}</li>" for l in mine[:most].itertuples())
         if len(mine) > most: rows += f"<li style='list-style:none'>… and {len(mine)-most} more</li>"
         return (f"<div style='flex:1 1 10em;min-width:0'><div style='font-weight:600;color:#767676'>{names[part]}</div>"
                 f"<ol style='margin:.2em 0 .6em;padding-left:1.9em;overflow-wrap:anywhere'>{rows or '(nothing)'}</ol></div>")

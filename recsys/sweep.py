@@ -24,7 +24,7 @@ with warnings.catch_warnings():
 from optuna.trial import TrialState
 from .data import Section, replacing, unknown
 from .evaluation import metric_name
-from .experiment import Config, Record, configure, duration, execute, explain, flatten, new_model, number, outputs, prepare, ran, read_config, spread_out, through_papermill, tracking, validator, with_values
+from .experiment import Config, Record, configure, duration, execute, explain, flatten, new_model, number, outputs, prepare, ran, read_config, reason, recorded, spread_out, through_papermill, tracking, validator, with_values
 from .preprocessing import Split
 from .training import LOWER_IS_BETTER, fit
 
@@ -247,7 +247,7 @@ def objective(trial, s:Sweep, split:Split, record=None, begun=lambda: None)->flo
     try: value, more = attempt(config, split, on_epoch)
     except FloatingPointError as e: give_up(str(e))
     for k, v in more.items(): trial.set_user_attr(k, v)
-    if record: record.mlflow.log_metric(f"best_{s.metric}", value)
+    if record: record.log({f"best/valid/{s.metric}": value})
     return value
 
 def _me()->str:
@@ -292,13 +292,11 @@ def reclaim(study)->list[int]: # numbers of the trials that were found dead
 def work(study, s:Sweep, split:Split, parent:str|None=None): # id of the MLflow run that the trials are nested in; None: not tracked
     "Run trials one after the other until the budget is spent"
     from filelock import FileLock
-    mlflow = tracking(outputs().mlflow) if parent else None
-    while mlflow and mlflow.active_run(): mlflow.end_run("KILLED")
     sweeps_folder().mkdir(parents=True, exist_ok=True)
     lock = FileLock(sweeps_folder()/f".{s.name}.lock")   # from counting to beginning: no two processes take the last place
     def one(trial):
         try:
-            with contextlib.nullcontext() if mlflow is None else _nested(mlflow, parent, s, trial) as record: return objective(trial, s, split, record, lock.release)
+            with _nested(parent, s, trial) if parent else contextlib.nullcontext() as record: return objective(trial, s, split, record, lock.release)
         except KeyboardInterrupt: again(study, study.get_trials(deepcopy=False)[trial.number]); raise
     try:
         while True:
@@ -310,14 +308,14 @@ def work(study, s:Sweep, split:Split, parent:str|None=None): # id of the MLflow 
     finally: lock.release(force=True)
 
 @contextlib.contextmanager
-def _nested(mlflow, parent, s, trial):
+def _nested(parent, s, trial):
     "A trial's MLflow run; a pruned one is finished, and tagged so"
-    with mlflow.start_run(run_name=f"{s.name} {trial.number}", nested=True, parent_run_id=parent) as run:
-        trial.set_user_attr("mlflow_run_id", run.info.run_id)
-        pruned = None
-        try: yield Record(mlflow, run)
+    pruned = None
+    with recorded(outputs().mlflow, f"{s.name} {trial.number}", parent=parent, machine=False) as record:
+        trial.set_user_attr("mlflow_run_id", record.id)
+        try: yield record
         except optuna.TrialPruned as e: pruned = e
-        mlflow.set_tags({"state": "pruned" if pruned else "complete"} | ({"reason": str(pruned)} if pruned else {}))
+        record.begin({}, {"state": "pruned", "reason": pruned} if pruned else {"state": "complete"})
     if pruned: raise pruned
 
 def best_trial(study):
@@ -348,11 +346,11 @@ def search(s:Sweep, storage:str|Path|None=None, # file or URL; None: data/sweeps
 
 def _parent(study, s)->str: # run id
     "The MLflow run that all trials are nested in: that of the study, if this machine's records have it"
-    mlflow = tracking(outputs().mlflow); client, known = mlflow.MlflowClient(), study.user_attrs.get("mlflow_run_id")
-    try: client.update_run(known or "", status="RUNNING"); return known
-    except mlflow.exceptions.MlflowException: pass
-    run = client.create_run(mlflow.get_experiment_by_name("recsys").experiment_id, run_name=f"sweep {s.name}", tags={"sweep": s.name}).info.run_id
-    for k, v in flatten({"sweep": s.search.model_dump(mode="json")} | plain(s.config)).items(): client.log_param(run, k, str(v)[:500])
+    from recsys.experiment import created, reopened
+    client = tracking(outputs().mlflow).MlflowClient()
+    if known := reopened(client, study.user_attrs.get("mlflow_run_id")): return known
+    run = created(client, f"sweep {s.name}", tags={"sweep": s.name})
+    Record(client, run).begin({"sweep": s.search.model_dump(mode="json")} | s.config.model_dump(mode="json"), {})
     study.set_user_attr("mlflow_run_id", run)
     return run
 
@@ -604,10 +602,15 @@ def _render(name, url, notebook, page):
     finally: os.environ.pop("RECSYS_SWEEP_STORAGE") if was is None else os.environ.update(RECSYS_SWEEP_STORAGE=was)
 
 def _recorded(study, best, page):
-    "The outcome with the study's MLflow run"
-    mlflow, run = tracking(outputs().mlflow), study.user_attrs.get("mlflow_run_id"); client = mlflow.MlflowClient()
-    try: client.get_run(run or "")
-    except mlflow.exceptions.MlflowException: return   # another machine keeps it
-    client.log_metric(run, "best", study.best_value)
-    for f in (best, best.parent/"trials.csv", page): client.log_artifact(run, str(f))
-    client.set_terminated(run)
+    "The outcome with the study's MLflow run; a store that fails costs one line"
+    run = study.user_attrs.get("mlflow_run_id")
+    try:
+        client = tracking(outputs().mlflow).MlflowClient()
+        client.get_run(run or "")
+    except Exception as e:   # another machine keeps it, or the store is gone: the study itself is whole
+        print(f"note: the sweep's MLflow record is not here ({reason(e)})", flush=True)
+        return
+    record = Record(client, run)
+    record.log({f"best/valid/{study.user_attrs['about']['training.metric']}": study.best_value})
+    for f in (best, best.parent/"trials.csv", page): record.file(f)
+    record.end("FINISHED")

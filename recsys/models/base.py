@@ -26,6 +26,8 @@ class Recommender:
     "The contract. Subclasses set `name` and `Config`, implement `score`, and `fit` (closed form) or `batches` and `loss` (gradient)"
     name:ClassVar[str] = ""
     Config:ClassVar[type[ModelConfig]] = ModelConfig
+    uses:ClassVar[frozenset] = frozenset({"training.device", "training.threads", "training.metric", "training.refit"})   # sections, or keys of sections, that it reads; other keys of training and sampling are refused
+    needs:ClassVar[frozenset] = frozenset()   # what the data must have: rating, timestamp, genres
     uses_now:ClassVar[bool] = False   # predictions move with `Query.now`: each is then asked at its own time
     def __init__(self,
         config:ModelConfig,  # the model's own section
@@ -89,13 +91,13 @@ def registry()->dict: # name -> class
 def model_class(name:str)->type: # a Recommender
     "The class registered as `name`"
     models = registry()
-    if name not in models: raise unknown("model", name, sorted(models))
+    if not isinstance(name, str) or name not in models: raise unknown("model", name, sorted(models))
     return models[name]
 
 def model_config(section:dict # `name` and the model's own keys
                 )->ModelConfig:
     "The section validated by the model that it names"
-    return model_class(section.get("name", "")).Config(**section)
+    return model_class(section.get("name", "")).Config.model_validate(section)
 
 def create(section:dict|ModelConfig, n_users:int, n_items:int)->Recommender:
     "An untrained model"
@@ -173,6 +175,7 @@ class Popularity(Recommender):
 # %% ../../nbs/04_models/00_base.ipynb #0af12b64
 class GradientRecommender(Recommender, nn.Module):
     "A model trained by `loss(batch)` over `batches(split, epoch, generator)`"
+    uses = frozenset({"training", "sampling"})
     learns_from_rows:bool = False   # True: labels or stars of the rows, no negatives
     scores_all:bool = False         # True: can learn from all items of a user at once (sampling.name 'all')
     def __init__(self, config, n_users, n_items):

@@ -45,7 +45,7 @@ class RecentPopularityConfig(ModelConfig):
 @register
 class RecentPopularity(Popularity):
     "Items by their training positives, the recent ones weighing more"
-    name, Config = "recent-popularity", RecentPopularityConfig
+    name, Config, needs = "recent-popularity", RecentPopularityConfig, frozenset({"timestamp"})
     def fit(self, split:Split):
         "Weigh the positives of train by their age at its end"
         t, c = split.train, self.config
@@ -143,7 +143,7 @@ def with_genres(
 @register
 class GenrePopularity(FromHistory):
     "Each genre's favourites, mixed as the history mixes genres"
-    name, parts = "genre-popularity", ("genres",)
+    name, parts, needs = "genre-popularity", ("genres",), frozenset({"genres"})
     def learn(self, rows, train, split):
         g = split.catalogue.item_features
         if g is None: raise ValueError("'genre-popularity' needs the genres of the items in split.catalogue.item_features, which is empty. "

@@ -62,7 +62,7 @@ class WholeHistories(Dataset):
 @register
 class MultVAE(GradientRecommender, FromHistory):
     "Variational autoencoder of histories (Liang et al. 2018); people and strangers alike are known by their likes"
-    name, Config = "multvae", MultVAEConfig
+    name, Config, uses = "multvae", MultVAEConfig, frozenset({"training"})   # no negatives: it learns from whole histories
     def __init__(self, config, n_users, n_items):
         super().__init__(config, n_users, n_items)
         out = config.latent*(2 if config.variational else 1)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['bce', 'bpr', 'AllBCE', 'Pairs', 'PairDot', 'PairSum', 'dot', 'add', 'shaped', 'NCFConfig', 'NCF', 'ForPeople',
-           'MFConfig', 'MF', 'GMF', 'DropReLU', 'Tower', 'MLPConfig', 'MLP', 'ResMLPConfig', 'ResMLP', 'NeuMFConfig',
-           'pretrained', 'NeuMF']
+           'scores_without', 'MFConfig', 'MF', 'GMF', 'DropReLU', 'Tower', 'MLPConfig', 'MLP', 'ResMLPConfig', 'ResMLP',
+           'NeuMFConfig', 'pretrained', 'NeuMF']
 
 # %% ../../nbs/04_models/02_ncf.ipynb #897b65d8
 import math
@@ -304,6 +304,47 @@ class ForPeople(nn.Module):
     def forward(self, rows:Tensor)->Tensor:
         user, item = (tuple(getattr(self, n) for n in names) for names in self.names)
         return self.model.scores(tuple(F.embedding(rows, t) for t in user), item)
+
+# %% ../../nbs/04_models/02_ncf.ipynb #b86e20d5
+def scores_without(
+    self:NCF,
+    h:Histories,    # one stranger's
+    without:Tensor, # [l] positions in the history, all among the latest 100
+    items:Tensor,   # [m]
+    steps:int=60, lr:float=.1, longest:int=200, # as in `fold_in`
+)->Tensor|None:     # [l+1, m], the whole history last; None: this model knows no short way
+    "Scores of somebody whose history lacks one entry at a time, as if each such history were folded in"
+    if not self.inner_product or self.predicts_stars: return None
+    h, without, items = h.to(self.device), without.to(self.device), items.to(self.device)
+    at = torch.arange(len(h.items), device=self.device)[-(longest + 1):]
+    if h.positive is not None: at = at[h.positive[at]]
+    mine = at >= len(h.items) - longest                 # read where nothing is left out; where something is, the entry before is read, too
+    read = torch.cat([at != without[:, None], mine[None]]).float()
+    # the same negatives as in `fold_in`; an entry that is left out may be one of them
+    film = h.items[at]
+    place = torch.arange(1, 1 + max(1, self.sampling.negatives), device=self.device)
+    no = (mix_(mix_(film[:, None]*GOLDEN) + place*GOLDEN) >> 2).bitwise_and_(2**61 - 1) % self.n_items
+    clash = [torch.isin(no, film[r > 0]) for r in read]
+    weight = torch.cat([read[:, :, None], read[:, :, None]*(~torch.stack(clash)).float()], 2).flatten(1)
+    target = torch.zeros(len(film), 1 + len(place), device=self.device)
+    target[:, 0] = 1
+
+    tables = self.tables(self.user_tables)
+    mu, sigma = zip(*((t[self.trained].mean(0), t[self.trained].std(0, correction=0)) for t in tables))
+    half = tuple(t.detach() for t in self.item_half(*self.tables(self.item_tables)))
+    shared = tuple(t[torch.cat([film[:, None], no], 1).flatten()] for t in half)
+    with torch.enable_grad():
+        z = [torch.zeros(len(read), len(m), device=self.device, requires_grad=True) for m in mu]
+        opt = torch.optim.Adam(z, lr=lr)
+        for _ in range(steps if len(film) else 0):
+            logits = self.scores(self.user_half(*(m + s*x for m, s, x in zip(mu, sigma, z))), shared)
+            fit = (weight*(F.softplus(logits) - target.flatten()*logits)).sum()
+            for x, grad in zip(z, torch.autograd.grad(fit + .5*sum(x.square().sum() for x in z), z)): x.grad = grad
+            opt.step()
+    user = self.user_half(*(m + s*x.detach() for m, s, x in zip(mu, sigma, z)))
+    return self.scores(user, tuple(t[items] for t in half)).detach()
+
+NCF.scores_without = scores_without
 
 # %% ../../nbs/04_models/02_ncf.ipynb #340281de
 class MFConfig(NCFConfig):

@@ -90,6 +90,7 @@ class UserGroups(Dataset):
 class SVDpp(MF):
     "Matrix factorization whose users are also what they chose to rate (Koren 2008)"
     name, Config = "svdpp", SVDppConfig
+    uses, needs = frozenset({"training"}), frozenset({"rating"})
     pace = .1   # every batch moves y, but only one an epoch a user's own numbers: y is kept ten times as large, so that it learns ten times slower
     def __init__(self, config, n_users, n_items):
         super().__init__(config, n_users, n_items)
@@ -182,7 +183,7 @@ def busiest_days(
 @register
 class TimeSVDpp(SVDpp):
     "SVD++ whose biases move with time (Koren 2009); a prediction's time is `Query.now`, and without it nothing moves"
-    name, Config = "svdpp-time", TimeSVDppConfig
+    name, Config, needs = "svdpp-time", TimeSVDppConfig, frozenset({"rating", "timestamp"})
     uses_now = True   # its predictions move with `Query.now`
     def __init__(self, config, n_users, n_items):
         super().__init__(config, n_users, n_items)
@@ -358,7 +359,7 @@ def gibbs(
 @register
 class BayesianMF(Recommender):
     "The average over draws from the posterior of matrix factorization (Salakhutdinov & Mnih 2008; side information as in Simm et al. 2017)"
-    name, Config = "bayesian-mf", BayesianMFConfig
+    name, Config, needs = "bayesian-mf", BayesianMFConfig, frozenset({"rating"})
     chunk_floats = 2**22   # gathered at once
     predicts_stars = True
     _tensors = ("scale", "users", "items", "axes", "center", "norm", "coef", "precision", "alpha", "rate")

@@ -74,7 +74,7 @@
       if (node.isConnected) return node.focus({preventScroll: true});
       const same = again && form().querySelector(again);
       if (same) return same.focus({preventScroll: true});
-      if (home?.startsWith("found") || home?.startsWith("chips")) return ($("q") || $("heading")).focus({preventScroll: true});
+      if (home?.startsWith("found") || home?.startsWith("chips")) return ($("q")?.checkVisibility() ? $("q") : $("heading")).focus({preventScroll: true});
       const items = home && $(home) ? [...$(home).querySelectorAll(":scope > li:not(.panel)")] : [];
       const next = items[Math.min(Math.max(rank, 0), items.length - 1)]?.querySelector(`[value^="${CSS.escape(verb || "")}:"]`);
       (next || $("heading"))?.focus({preventScroll: true});
@@ -82,7 +82,7 @@
   }
 
   // --- asking ---------------------------------------------------------------------------------------------------
-  let running = null, slow = 0, again = null, shown = location.href, dragging = false;
+  let running = null, slow = 0, again = null, shown = location.href, dragging = false, reasons = null;
 
   function query(submitter) {
     const data = new FormData(form(), submitter), pairs = [...data].filter(([, v]) => v !== "" || submitter);
@@ -90,7 +90,7 @@
   }
 
   async function ask(search, {push = "push", say = "said", force = false} = {}) {
-    running?.abort();
+    running?.abort(); reasons?.abort();
     const mine = running = new AbortController();
     again = () => ask(search, {push, say, force});
     clearTimeout(slow);
@@ -105,7 +105,7 @@
       show(fresh, {push, say, force});
     } catch (e) {
       if (e.name === "AbortError") return;
-      $("alert").querySelector("p").textContent = `The films could not be refreshed. ${e instanceof TypeError ? "The service cannot be reached." : e.message}`;
+      $("alert").querySelector("p").textContent = `The list could not be refreshed. ${e instanceof TypeError ? "The service cannot be reached." : e.message}`;
       $("alert").hidden = false;
     } finally {
       if (running === mine) { running = null; clearTimeout(slow); $("busy").hidden = true; form().removeAttribute("aria-busy"); }
@@ -123,10 +123,25 @@
       shown = url;
     }
     $("alert").hidden = true;
-    refocus(); dress(); glide(before);
+    refocus(); dress(); glide(before); reason();
+    const undo = $("undo") ? $("undo").querySelector("span").textContent.replace(/\s+/g, " ").trim() + " " : "";
     const words = ($(say) || $("said")).textContent.replace(/\s+/g, " ").trim();
     const notices = $("notices") ? $("notices").textContent.replace(/\s+/g, " ").trim() + " " : "";
-    $("live").textContent = notices + words;
+    $("live").textContent = notices + undo + words;
+  }
+
+  // Reasons that take longer than the list come after it: silently, and only while the list is still the one shown
+  async function reason() {
+    if (form().dataset.reasons !== "later") return;
+    const mine = reasons = new AbortController(), search = new URL(form().dataset.url, location.href).search;
+    try {
+      const reply = await fetch(location.pathname + search, {headers: {"X-Partial": "1", "X-Reasons": "1"}, signal: mine.signal, cache: "no-store", credentials: "same-origin"});
+      if (!reply.ok) return;                    // the list is whole without them
+      const list = new DOMParser().parseFromString(await reply.text(), "text/html").getElementById("answer");
+      if (mine.signal.aborted || running || !list) return;
+      overlay($("answer"), list, document.activeElement);
+      delete form().dataset.reasons; dress();
+    } catch (e) { if (e.name !== "AbortError" && !(e instanceof TypeError)) throw e; }
   }
 
   // --- what the hand does ---------------------------------------------------------------------------------------
@@ -169,7 +184,12 @@
 
   document.addEventListener("keydown", e => {
     const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(e.target.tagName) && e.target.type !== "range" && e.target.type !== "checkbox";
-    if (e.key === "/" && !typing && !e.ctrlKey && !e.metaKey && !e.altKey && $("q")) { e.preventDefault(); $("q").focus(); $("q").select(); }
+    if (e.key === "/" && !typing && !e.ctrlKey && !e.metaKey && !e.altKey && $("q")) {
+      e.preventDefault();
+      if (!$("q").checkVisibility()) $("rail").showPopover();    // on a phone the search lies in the sheet
+      $("q").focus(); $("q").select();
+    }
+    if (e.key === "Escape" && $("rail").matches(":popover-open") && !(e.target.id === "q" && e.target.value)) return;   // it closes the sheet
     if (e.key === "Escape" && e.target.id === "q" && e.target.value) { e.preventDefault(); e.target.value = ""; ask(query(), {push: "replace"}); }
     else if (e.key === "Escape" && document.querySelector(".panel .close") && !typing) {
       const open = document.querySelector(".why[aria-expanded=true]");
@@ -184,6 +204,8 @@
 
   document.addEventListener("click", async e => {
     if (e.target.closest("#alert button")) { $("alert").hidden = true; again?.(); }
+    const undo = e.target.closest("#undo a");
+    if (undo && !e.ctrlKey && !e.metaKey && !e.shiftKey && e.button === 0) { e.preventDefault(); return ask(new URL(undo.href).search, {force: true}); }
     const copy = e.target.closest("#copy");
     if (!copy) return;
     const label = copy.querySelector("span");
@@ -204,5 +226,6 @@
   }
 
   function dress() { if ($("copy")) $("copy").hidden = false; }
-  document.addEventListener("DOMContentLoaded", dress);
+  document.addEventListener("DOMContentLoaded", () => { dress(); reason(); });
+  matchMedia("(min-width: 54.01rem)").addEventListener("change", () => { if ($("rail").matches(":popover-open")) $("rail").hidePopover(); });
 })();
