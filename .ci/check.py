@@ -4,15 +4,25 @@ The notebooks are the source: the package must be what they export, the README w
 themselves clean. Then every notebook is run from top to bottom, several at a time, one thread each. The last line is
 'N passed, N failed'.
 """
-import argparse, concurrent.futures, filecmp, json, os, re, shutil, subprocess, sys, tempfile, time
+import argparse, concurrent.futures, filecmp, json, os, re, shutil, signal, subprocess, sys, tempfile, time
 from pathlib import Path
 
 ROOT, BIN = Path(__file__).resolve().parent.parent, Path(sys.executable).parent
 NOTEBOOKS = sorted(p for p in (ROOT/"nbs").rglob("*.ipynb") if not any(s.startswith((".", "_")) for s in p.relative_to(ROOT).parts))
 
+HUNG = 30*60   # seconds: no check takes a tenth of it on two free cores, so what still runs then waits for something that never comes
+
 def tool(*args, cwd=ROOT, **env):
-    done = subprocess.run([str(BIN/args[0]), *map(str, args[1:])], cwd=cwd, env=os.environ | env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return done.returncode, done.stdout
+    "Return code and output of a tool; one that hangs is ended with all that it started, so that it is named and the rest goes on"
+    with tempfile.TemporaryFile("w+") as out:   # no pipe: what outlives its parent would keep it open
+        process = subprocess.Popen([str(BIN/args[0]), *map(str, args[1:])], cwd=cwd, env=os.environ | env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        try: process.wait(HUNG)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            out.write(f"\nstill running after {HUNG//60} minutes: it hangs")
+        out.seek(0)
+        return process.returncode, out.read()
 
 def copy_of_sources(to):
     for name in ("nbs", "recsys"): shutil.copytree(ROOT/name, to/name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))

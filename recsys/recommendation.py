@@ -111,9 +111,8 @@ def open_run(
     "A finished run, ready to be asked; `ValueError` says what is missing"
     folder = run_folder(run, root)
     items, users = fill_items(pd.read_parquet(folder/"catalogue/items.parquet")), pd.read_parquet(folder/"catalogue/users.parquet")
-    catalogue, model = Catalogue(users[USER].to_numpy(), items[ITEM].to_numpy()), load(folder/"model", device)
-    if (model.n_users, model.n_items) != (len(users), len(items)):
-        raise ValueError(f"The run {folder.name!r} does not fit together: its model knows {model.n_users:,} users and {model.n_items:,} items, its catalogue {len(users):,} and {len(items):,}. Train it again.")
+    catalogue = Catalogue(users[USER].to_numpy(), items[ITEM].to_numpy())
+    model = load(folder/"model", device, sizes=(len(users), len(items)))
     split = load_split(folder/"split", catalogue)
     metrics = json.loads((folder/"metrics.json").read_text())
     seed, about = metrics.get("seed") or 0, metrics.get("data", {})
@@ -568,7 +567,7 @@ def _name_points(ax, points, titles, n, apart=34, size=10):
     for at, title in enumerate(titles):
         if len(named) == n: break
         if any(np.hypot(*(pixels[at] - pixels[o])) < apart for o in named): continue
-        text = ax.text(0, 0, title.replace("$", r"\$"), fontsize=size, va="bottom", zorder=5, path_effects=[withStroke(linewidth=2.5, foreground="white")])
+        text = ax.text(0, 0, visible(title).replace("$", r"\$"), fontsize=size, va="bottom", zorder=5, path_effects=[withStroke(linewidth=2.5, foreground="white")])
         text.set_in_layout(False); extent = text.get_window_extent()
         box = _best_box(_boxes_around(*pixels[at], extent.width, extent.height, (6, 16)), taken, frame, pixels)
         if box is None: text.remove(); continue

@@ -34,6 +34,7 @@ class Random(Recommender):
         start = mix_(self.seed + query.users.cpu()*GOLDEN)
         return ((mix_(start[:, None] + (items + 1)*GOLDEN) >> 10) & (2**53 - 1)).double()*2.**-53
     def state(self): return {"seed": self.seed}
+    def shapes(self): return {"seed": ((1,), torch.int64)}
     def load_state(self, tensors): self.seed = tensors["seed"]
 
 # %% ../../nbs/04_models/01_baselines.ipynb #af68a6ff
@@ -70,6 +71,8 @@ def padded(h:Histories)->tuple[Tensor, Tensor]: # items [n, longest], liked [n, 
 class FromHistory(Recommender):
     "Common road: subclasses give `learn` and `scores`, and name their tensors in `parts`"
     parts:tuple = ()              # names of the tensors beside `counts`
+    def part_shapes(self)->tuple: # (sizes, dtype) of each of them; see `Recommender.shapes`
+        return ()
     device = torch.device("cpu")
     chunk = 2**22                 # numbers in a chunk of scores
     def fit(self, split:Split):
@@ -118,6 +121,7 @@ class FromHistory(Recommender):
         return toward.gather(1, at)*there
 
     def state(self): return {k: getattr(self, k) for k in ("counts", *self.parts)}
+    def shapes(self): return dict(zip(("counts", *self.parts), (((self.n_items,), torch.float32), *self.part_shapes())))
     def load_state(self, tensors):
         for k in ("counts", *self.parts): setattr(self, k, tensors[k])
     def to(self, device):
@@ -144,6 +148,7 @@ def with_genres(
 class GenrePopularity(FromHistory):
     "Each genre's favourites, mixed as the history mixes genres"
     name, parts, needs = "genre-popularity", ("genres",), frozenset({"genres"})
+    def part_shapes(self): return ((self.n_items, None), torch.float32),
     def learn(self, rows, train, split):
         g = split.catalogue.item_features
         if g is None: raise ValueError("'genre-popularity' needs the genres of the items in split.catalogue.item_features, which is empty. "
@@ -258,6 +263,9 @@ def nearest(
 class Neighbours(FromHistory):
     "Each item's score is the weight of its neighbours in the history"
     parts = ("index", "weight")   # [n_items, k]
+    def part_shapes(self):
+        sizes = self.n_items, min(self.config.k, self.n_items - 1)
+        return (sizes, torch.int64), (sizes, torch.float32)
     def scores(self, h):
         h = liked(h)
         mine = torch.zeros(self.n_items, len(h), device=self.device)
@@ -301,6 +309,9 @@ class UserKNN(FromHistory):
     "Items of the people whose histories are alike"
     name, Config = "user-knn", KNNConfig
     parts = ("offsets", "items", "values", "column", "length", "liked_offsets", "liked_users")
+    def part_shapes(self):
+        some, like, users, items = ((None,), torch.int64), ((None,), torch.float32), self.n_users, self.n_items
+        return ((users + 1,), torch.int64), some, like, ((items,), torch.float32), ((), torch.float32), ((items + 1,), torch.int64), some
     @property
     def width(self): return max(self.n_items, self.n_users)
     def learn(self, rows, train, split):
@@ -355,6 +366,7 @@ def inverse_(G:Tensor # [n, n] symmetric, positive definite, float32; overwritte
 class ItemWeights(FromHistory):
     "The score of an item is the sum of its weights over the history"
     parts = ("weights",)   # [n_items of the history, n_items scored]
+    def part_shapes(self): return ((self.n_items, self.n_items), torch.float32),
     def inverse(self, rows:Interactions, l2:float, copies:int=1)->Tensor: # [n_items, n_items]
         "(XᵀX + l2 I)⁻¹ of the likes `rows`; `copies`: matrices of that size that the model holds at once"
         make_room(self.name, self.n_items, copies, self.device)
@@ -557,6 +569,7 @@ def solve_block(
 class IALS(FromHistory):
     "Vectors fitted to all pairs by alternating least squares; a person's vector is solved from the history, known or not"
     name, Config, parts = "ials", IALSConfig, ("vectors",)
+    def part_shapes(self): return ((self.n_items, self.config.dim), torch.float32),
     def alternate(self, rows:Interactions): # yields users [n_users, dim], items [n_items, dim]
         "The vectors after each iteration"
         c, shape = self.config, (self.n_users, self.n_items)

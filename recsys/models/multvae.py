@@ -63,8 +63,8 @@ class WholeHistories(Dataset):
 class MultVAE(GradientRecommender, FromHistory):
     "Variational autoencoder of histories (Liang et al. 2018); people and strangers alike are known by their likes"
     name, Config, uses = "multvae", MultVAEConfig, frozenset({"training"})   # no negatives: it learns from whole histories
-    def __init__(self, config, n_users, n_items):
-        super().__init__(config, n_users, n_items)
+    def __init__(self, config, n_users, n_items, sampling):
+        super().__init__(config, n_users, n_items, sampling)
         out = config.latent*(2 if config.variational else 1)
         inward, outward = [n_items, *config.hidden, out], [config.latent, *reversed(config.hidden), n_items]
         self.films = nn.Parameter(nn.init.xavier_normal_(torch.empty(n_items, inward[1])))   # the first layer, a row a film

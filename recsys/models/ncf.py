@@ -137,8 +137,8 @@ class NCF(GradientRecommender):
     "Common road of the family; subclasses give `user_half`, `item_half` and `combine`, and the tables they work on"
     Config = NCFConfig
     chunk_bytes = 2**22     # of the widest layer while scoring: small enough for the processor's cache
-    def __init__(self, config, n_users, n_items):
-        super().__init__(config, n_users, n_items)
+    def __init__(self, config, n_users, n_items, sampling):
+        super().__init__(config, n_users, n_items, sampling)
         self.learns_from_rows = config.loss == "mse"
         self.register_buffer("scale", torch.tensor([0., 1.]))            # mean and spread of the ratings
         self.register_buffer("stars", torch.tensor([-math.inf, math.inf]))  # lowest and highest rating seen
@@ -357,8 +357,8 @@ class MFConfig(NCFConfig):
 class MF(NCF):
     "Inner product of user and item vectors, with biases (Koren et al. 2009)"
     name, Config, inner_product = "mf", MFConfig, True
-    def __init__(self, config, n_users, n_items):
-        super().__init__(config, n_users, n_items)
+    def __init__(self, config, n_users, n_items, sampling):
+        super().__init__(config, n_users, n_items, sampling)
         self.user, self.item = self.table(n_users, config.dim), self.table(n_items, config.dim)
         self.user_bias = nn.Parameter(torch.zeros(n_users, 1)) if config.user_bias else None
         self.item_bias = nn.Parameter(torch.zeros(n_items, 1)) if config.item_bias else None
@@ -383,8 +383,8 @@ class MF(NCF):
 class GMF(NCF):
     "Weighted inner product (He et al. 2017)"
     name, inner_product = "gmf", True
-    def __init__(self, config, n_users, n_items):
-        super().__init__(config, n_users, n_items)
+    def __init__(self, config, n_users, n_items, sampling):
+        super().__init__(config, n_users, n_items, sampling)
         self.user, self.item = self.table(n_users, config.dim), self.table(n_items, config.dim)
         self.out = nn.Linear(config.dim, 1)
         nn.init.ones_(self.out.weight); nn.init.zeros_(self.out.bias)
@@ -466,8 +466,8 @@ class MLPConfig(NCFConfig):
 class MLP(NCF):
     "A multi-layer perceptron over user and item vectors (He et al. 2017)"
     name, Config, residual = "mlp", MLPConfig, False
-    def __init__(self, config, n_users, n_items):
-        super().__init__(config, n_users, n_items)
+    def __init__(self, config, n_users, n_items, sampling):
+        super().__init__(config, n_users, n_items, sampling)
         self.user, self.item = self.table(n_users, config.dim), self.table(n_items, config.dim)
         self.tower = Tower(config.dim, config.layers, config.batch_norm, config.dropout, self.residual)
         self.out = nn.Linear(config.layers[-1], 1); nn.init.zeros_(self.out.bias)
@@ -519,8 +519,8 @@ def pretrained(run:str, name:str, n_users:int, n_items:int,
 class NeuMF(NCF):
     "Neural matrix factorization (He et al. 2017)"
     name, Config = "neumf", NeuMFConfig
-    def __init__(self, config, n_users, n_items):
-        super().__init__(config, n_users, n_items)
+    def __init__(self, config, n_users, n_items, sampling):
+        super().__init__(config, n_users, n_items, sampling)
         d, m = config.dim, config.mlp_dim or config.dim
         self.gmf_user, self.gmf_item = self.table(n_users, d), self.table(n_items, d)
         self.mlp_user, self.mlp_item = self.table(n_users, m), self.table(n_items, m)

@@ -92,8 +92,8 @@ class SVDpp(MF):
     name, Config = "svdpp", SVDppConfig
     uses, needs = frozenset({"training"}), frozenset({"rating"})
     pace = .1   # every batch moves y, but only one an epoch a user's own numbers: y is kept ten times as large, so that it learns ten times slower
-    def __init__(self, config, n_users, n_items):
-        super().__init__(config, n_users, n_items)
+    def __init__(self, config, n_users, n_items, sampling):
+        super().__init__(config, n_users, n_items, sampling)
         self.implicit = nn.Parameter(torch.zeros(n_items, config.dim))
     def chosen(self, h:Histories)->Tensor: # [n, dim]
         "What a history says by its items alone: the sum of their vectors y over the root of its length"
@@ -169,7 +169,7 @@ def busiest_days(
     n_users:int, k:int,
 )->Tensor:        # [n_users, k] days since 1970, -1 where there are fewer
     "The days on which each user rated most, the earlier first where equal"
-    day = now//86400
+    day = (now//86400).long()
     key, count = (user*(span := int(day.max()) + 1) + day).unique(return_counts=True)
     order = count.argsort(descending=True, stable=True)
     order = order[(key[order]//span).argsort(stable=True)]
@@ -185,11 +185,11 @@ class TimeSVDpp(SVDpp):
     "SVD++ whose biases move with time (Koren 2009); a prediction's time is `Query.now`, and without it nothing moves"
     name, Config, needs = "svdpp-time", TimeSVDppConfig, frozenset({"rating", "timestamp"})
     uses_now = True   # its predictions move with `Query.now`
-    def __init__(self, config, n_users, n_items):
-        super().__init__(config, n_users, n_items)
+    def __init__(self, config, n_users, n_items, sampling):
+        super().__init__(config, n_users, n_items, sampling)
         level = lambda *shape: nn.Parameter(torch.zeros(*shape))
         self.item_bias_in, self.user_bias_drift, self.user_bias_on = level(n_items, config.bins), level(n_users, 1), level(n_users, max(1, config.days))
-        self.register_buffer("span", torch.tensor([0, 1, 1]))                               # first second, seconds, rows of train
+        self.register_buffer("span", torch.tensor([0, 1, 1], dtype=torch.float64))          # first second, seconds, rows of train
         self.register_buffer("center", torch.zeros(n_users, dtype=torch.float64))           # mean second of each user
         self.register_buffer("day", torch.full((n_users, max(1, config.days)), -1))         # the days of user_bias_on
         self.item_tables = ("item_at_times", *self.item_tables[1:])
@@ -201,10 +201,11 @@ class TimeSVDpp(SVDpp):
         t = split.train.to(self.device)
         if t.timestamp is None: raise ValueError("'svdpp-time' needs timestamps and the data has none. Name their column in data.columns, or use 'svdpp'.")
         super().prepare(split)
-        self.span = torch.stack([t.timestamp.min(), t.timestamp.max() - t.timestamp.min() + 1, t.timestamp.new_tensor(len(t))])
+        first, last = t.timestamp.double().aminmax()
+        self.span = torch.stack([first, last - first + 1, first.new_tensor(len(t))])
         self.center = torch.bincount(t.user, t.timestamp.double(), minlength=self.n_users)/torch.bincount(t.user, minlength=self.n_users).clamp(min=1)
         if self.config.days: self.day = busiest_days(t.user, t.timestamp, self.n_users, self.config.days)
-    def bin(self, now): return ((now - self.span[0])*self.config.bins//self.span[1]).clamp(0, self.config.bins - 1)
+    def bin(self, now): return ((now - self.span[0])*self.config.bins//self.span[1]).clamp(0, self.config.bins - 1).long()
     def at_time(self, users, rows, now):
         bins = rows[0].new_zeros(len(users), self.config.bins) if now is None else F.one_hot(self.bin(now), self.config.bins).to(rows[0])
         rows = [torch.cat([rows[0], bins], 1), *rows[1:]]
@@ -216,7 +217,7 @@ class TimeSVDpp(SVDpp):
     def norms(self, user_share, item_share):   # the items' moving levels are damped below instead
         return super().norms(user_share, item_share) - self.config.l2/2*(item_share*self.item_bias_in.square().sum(1)).sum()
     def penalty(self, batch):
-        return super().penalty(batch) + self.config.damping/self.span[2]*sum(t.square().sum() for t in (self.item_bias_in, self.user_bias_drift, self.user_bias_on))
+        return super().penalty(batch) + self.config.damping/self.span[2].float()*sum(t.square().sum() for t in (self.item_bias_in, self.user_bias_drift, self.user_bias_on))
     def fold_in(self, h, **_):
         if h.ratings is None or h.timestamps is None: return super().fold_in(h)
         return super().fold_in(replace(h, ratings=h.ratings - self.scale[1]*self.item_bias_in[h.items, self.bin(h.timestamps)]))
@@ -363,15 +364,16 @@ class BayesianMF(Recommender):
     chunk_floats = 2**22   # gathered at once
     predicts_stars = True
     _tensors = ("scale", "users", "items", "axes", "center", "norm", "coef", "precision", "alpha", "rate")
-    def __init__(self, config, n_users, n_items):
-        super().__init__(config, n_users, n_items)
-        self.device, self.seed = torch.device("cpu"), int(torch.randint(2**62, ()))   # from the run's seed
+    def __init__(self, config, n_users, n_items, sampling):
+        super().__init__(config, n_users, n_items, sampling)
+        self.device = torch.device("cpu")
 
     def fit(self, split:Split):
         "Draw `sweeps` models and keep `samples` of those after `burn`"
         if split.train.rating is None: raise ValueError("'bayesian-mf' learns from ratings and the data has none. Use a model that ranks, as mf with model.loss bce.")
         if not len(split.train): raise ValueError("There is no training row to learn from. Check the split.")
-        c, t, generator = self.config, split.train.to(self.device), torch.Generator(self.device).manual_seed(self.seed)
+        c, t = self.config, split.train.to(self.device)
+        generator = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, ())))   # from the run's seed
         self.scale = torch.stack([t.rating.mean(), t.rating.min(), t.rating.max()])
         self.norm, columns = self._columns(split.catalogue)
         (self.axes, self.center, z_user), (_, _, z_item) = (self._side(*codes, n, m, f, generator) for codes, n, m, f in
@@ -448,6 +450,10 @@ class BayesianMF(Recommender):
         return (self.scale[0] + torch.cat(parts)).clamp(self.scale[1], self.scale[2])
     def item_vectors(self): return self.items[..., :-2].flatten(1)   # products of these are means over draws; one draw's axes mean nothing in the next
     def state(self): return {n: getattr(self, n) for n in self._tensors}
+    def shapes(self):
+        n, m, d, s = self.n_users, self.n_items, self.config.dim, self.config.samples
+        sizes = (3,), (n, s, d + 2), (m, s, d + 2), (None, None), (None,), (2,), (s, None, d + 1), (s, d + 1, d + 1), (s,), (s,)
+        return {name: (size, torch.float32) for name, size in zip(self._tensors, sizes)}
     def load_state(self, tensors):
         for n in self._tensors: setattr(self, n, tensors[n].to(self.device))
     def to(self, device):
