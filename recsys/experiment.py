@@ -14,8 +14,8 @@ __all__ = ['PATHS', 'NEEDS', 'TRAINING', 'KIND', 'log', 'LATE', 'STYLE', 'SHIPPE
            'reopened', 'created', 'load_of_machine', 'Result', 'say', 'new_model', 'train', 'by_code', 'write_results',
            'collect', 'stage', 'run', 'catch_up', 'close', 'room', 'measured', 'beyond_full', 'beyond_lists',
            'spread_out', 'summarize', 'reopen', 'run_all', 'known_parent', 'run_split', 'run_model', 'evaluate_run',
-           'Means', 'plain_model', 'squared', 'beside', 'yardstick', 'Yard', 'written_metrics', 'best_rival', 'against',
-           'yardsticks', 'table', 'number', 'duration', 'folded', 'title', 'data_sentence', 'main_metrics',
+           'main_metrics', 'Means', 'plain_model', 'squared', 'beside', 'yardstick', 'Yard', 'written_metrics',
+           'best_rival', 'against', 'yardsticks', 'table', 'number', 'duration', 'folded', 'title', 'data_sentence',
            'metric_frame', 'headline', 'tiles', 'better_or_not', 'warnings', 'intervals', 'chance', 'why_sentence',
            'alike', 'as_good_epochs', 'learning_sentence', 'epoch_table', 'segment_tables', 'told_apart', 'beyond_html',
            'audit_html', 'items_by_code', 'data_pictures', 'config_table', 'timing_table', 'describe', 'show', 'part',
@@ -1029,6 +1029,13 @@ def evaluate_run(
     given = lambda p: dict(candidates=candidates) if p == "candidates" else {}
     return {p: evaluate(model, split, p, ks or told["ks"], part, **given(p), **options) for p in protocols}, split, tables
 
+# %% ../nbs/08_experiment.ipynb #9c03e5d7
+def main_metrics(e:Evaluation)->list[str]:
+    "The metrics that a reader looks for first, at 10 and at 20 where those cut-offs were asked for"
+    if e.protocol == "rating": return ["rmse", "mae"]
+    k, r = (10 if 10 in e.ks else e.ks[-1]), (20 if 20 in e.ks else e.ks[-1])
+    return [f"ndcg_{k}", f"hr_{k}", f"recall_{r}", f"mrr_{k}", f"map_{k}"]
+
 # %% ../nbs/08_experiment.ipynb #d19b6f3e
 class Means(Recommender):
     "Stars from damped means of users and items: what a model of stars has to beat"
@@ -1152,6 +1159,7 @@ ul.look li { margin: .2em 0 !important; }
 p.note, p.about, td small, dd small { color: var(--jp-ui-font-color2, var(--soft, #56616e)); }
 .scroll { overflow-x: auto; }
 summary { cursor: pointer; }
+@media (max-width: 560px) { dl.tiles { grid-template-columns: 1fr 1fr; gap: 8px; } dl.tiles > div { padding: 8px 12px; } }
 </style>"""
 
 def table(frame:pd.DataFrame, digits:int=4, chosen=None, # position of a row that stands out
@@ -1200,12 +1208,6 @@ def data_sentence(config:Config, tables:Tables, split:Split)->str:
     yes = "stars are predicted" if config.stars else "every interaction is a positive" if threshold is None or split.train.rating is None else f"a rating of {threshold:g} or more is a positive"
     return (f"<p>{len(tables.ratings):,} interactions of {c.n_users:,} users with {c.n_items:,} {item}s; {yes}; {rule}. "
             f"Train {len(split.train):,}, validation {len(split.valid):,}, test {len(split.test):,} rows.</p>")
-
-def main_metrics(e:Evaluation)->list[str]:
-    "The metrics that a reader looks for first, at 10 and at 20 where those cut-offs were asked for"
-    if e.protocol == "rating": return ["rmse", "mae"]
-    k, r = (10 if 10 in e.ks else e.ks[-1]), (20 if 20 in e.ks else e.ks[-1])
-    return [f"ndcg_{k}", f"hr_{k}", f"recall_{r}", f"mrr_{k}", f"map_{k}"]
 
 def metric_frame(result:Result, names=None # None: those of `main_metrics`
                 )->pd.DataFrame:
@@ -1336,7 +1338,9 @@ def segment_tables(result:Result, full:Evaluation, metric:str="ndcg_10")->str: #
         t = segments(full, result.split, metric, by, users)
         size = "positives" if "positives" in t else "users"
         shown = pd.DataFrame({name: t.segment.astype(str), size: t[size].map("{:,}".format), metric_name(metric) if size == "users" else f"found @{metric.rpartition('_')[2]}": [with_interval(*x) for x in zip(t["mean"], t.low, t.high)]})
-        inside = intervals(table(shown)) + f"<p class='note'>{told_apart(t)}</p>"
+        alike = [t[t.segment.str.startswith(kind)] for kind in ("item", "user")] if by == "cold" else [t]   # a group of items is not compared with one of users
+        said = " ".join(dict.fromkeys(told_apart(part) for part in alike if len(part) > 1)) or told_apart(t[:1])
+        inside = intervals(table(shown)) + f"<p class='note'>{said}</p>"
         parts.append(folded(f"By {name.lower()}", inside) if by != "cold" else inside)
     return "".join(parts)
 
@@ -1353,11 +1357,11 @@ def beyond_html(result:Result, full:Evaluation, k:int)->str: # HTML
     "What the lists are like besides right, at one cut-off"
     b = beyond_table(beyond_lists(full, result.split, result.tables), k)
     shown = pd.DataFrame({"value": [with_interval(*x) if x[1] == x[1] else number(x[0]) for x in zip(b.value, b.low, b.high)], "better": b.better, "what it says": b.meaning}, index=b.index.rename(f"at {k}"))
-    return intervals(table(shown))
+    return intervals(table(shown, kind="told"))
 
 def audit_html(result:Result)->str: # HTML
     "Every evaluation's audit, the first one open"
-    parts = [(p, table(audit_table(e))) for p, e in result.evaluations.items()]
+    parts = [(p, table(audit_table(e), kind="told")) for p, e in result.evaluations.items()]
     return "".join(f"<p>{html.escape(protocol_name(p).capitalize())}</p>{t}" if not n else folded(protocol_name(p).capitalize(), t) for n, (p, t) in enumerate(parts))
 
 def items_by_code(result:Result)->pd.DataFrame: # row = item code: item_id, title, year, genres, …
@@ -1479,7 +1483,7 @@ def tidy(nb):
         cells.append(c)
     if sections and cells and cells[-1] is sections[-1][1]: cells.pop(), sections.pop()
     nb.cells = cells
-    nb.metadata["log"], nb.metadata["sections"] = "".join(log), [s for s, _ in sections]
+    nb.metadata["log"], nb.metadata["sections"] = "\n".join(map(visible, "".join(log).splitlines())), [s for s, _ in sections]
     return nb
 
 def render(notebook:Path, page:Path, title:str):
@@ -1510,6 +1514,7 @@ def overview(runs:Path, reports:Path)->Path: # reports/index.html
         rows.append(dict(name=page.stem, file=page.name, model=m["model"], data=m["data"]["name"], split=c["split"]["name"], runs=len(m.get("runs", [1])),
                          ndcg=get("full", "ndcg_10"), hr=get("full", "hr_10"), recall=get("full", "recall_20"), plain=m.get("yardstick", {}).get("full", {}).get("ndcg_10"), sampled=sampled and protocol_name(sampled), sampled_hr=get(sampled, "hr_10"),
                          sampled_ndcg=get(sampled, "ndcg_10"), rmse=get("rating", "rmse"), fit=m["timing"]["fit_s"], finished=m["finished"][:16].replace("T", " ")))
+    if all(r["runs"] == 1 for r in rows): rows = [r | {"runs": None} for r in rows]   # a column that says nothing is left out
     env = jinja2.Environment(loader=jinja2.FileSystemLoader(shipped("reports/_templates")), autoescape=True)
     with replacing(reports/"index.html") as f: f.write_text(env.get_template("index.html.j2").render(rows=rows, others=[(PAGES[k], pages) for k, pages in others.items() if pages]), encoding="utf8")
     return reports/"index.html"
