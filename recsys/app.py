@@ -18,7 +18,7 @@ from fastapi import Depends, FastAPI, Path as InPath, Query as InQuery, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from pydantic import BaseModel, Field, SecretStr, StrictInt, StringConstraints
 from starlette.datastructures import Headers, MutableHeaders
@@ -104,6 +104,7 @@ class Gate:
         self.key = config.api_key and config.api_key.get_secret_value().encode()
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http": return await self.app(scope, receive, send)
+        self.meters.begun()
         coming = dict(scope["headers"]).keys() & {b"content-length", b"transfer-encoding"}
         start, state = time.perf_counter(), {"status": 0, "bytes": 0, "all": not coming}
         left = self.config.timeout - (time.monotonic() - scope.get("began", time.monotonic()))   # of the time, after the header
@@ -162,12 +163,18 @@ class Meters:
     def __init__(self, hub:Hub):
         self.registry, self.hub = CollectorRegistry(), hub
         self.requests = Counter("recsys_requests_total", "Requests", ["route", "status"], registry=self.registry)
+        self.under_way = Gauge("recsys_requests_under_way", "Requests whose header has come and which are not answered yet, this one among them", registry=self.registry)
         self.seconds = Histogram("recsys_request_seconds", "Time to answer", ["route"], registry=self.registry, buckets=(.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10))
         self.registry.register(self); ProcessCollector(registry=self.registry)
+    def begun(self):
+        "A request has come in"
+        self.under_way.inc()
     def done(self, scope, status, seconds):
         "A request has been answered; 499: its sender had left"
         route = getattr(scope.get("route"), "path", "other")   # the pattern, not the path: names must stay few
-        self.requests.labels(route, status).inc(); self.seconds.labels(route).observe(seconds)
+        self.under_way.dec()
+        self.requests.labels(route, status).inc()
+        self.seconds.labels(route).observe(seconds)
     def collect(self):
         h = self.hub
         for name, text, value in (("batches", "Batches that models answered", h.batcher.batches), ("batched_requests", "Requests in those batches", h.batcher.answered), ("left_requests", "Requests whose senders left before the answer", h.batcher.left),
@@ -610,7 +617,7 @@ class Started:
     def stop(self, how:int=signal.SIGTERM)->tuple: # exit code, what it printed
         "Send a signal and wait for the end"
         self.process.send_signal(how)
-        said = self.process.communicate(timeout=60)[0]
+        said = self.process.communicate(timeout=300)[0]
         return self.process.returncode, said
     def __enter__(self): return self
     def __exit__(self, *_):

@@ -242,7 +242,8 @@ def evaluate(
     protocol:Annotated[Optional[list[str]], typer.Option("--protocol", help="full, sampled_99, sampled_pop_100, rating …; repeat for more")]=None,
     candidates:Annotated[Optional[Path], typer.Option(help="rank these lists: (user,item)<TAB>neg<TAB>… as the NCF authors, or a table of user_id, item_id, label")]=None,
     recommendations:Annotated[Optional[Path], typer.Option(help="lists of any library: a table of user_id, item_id, rank or score")]=None,
-    truth:Annotated[Optional[Path], typer.Option(help="with --recommendations: a table of user_id, item_id")]=None,
+    truth:Annotated[Optional[Path], typer.Option(help="with --recommendations: a table of user_id, item_id; a column label (or positive) of 0 and 1 says which rows are to be found")]=None,
+    relevant:Annotated[Optional[float], typer.Option(help="with --truth: rows with this rating (or label) or a higher one are to be found, as 4")]=None,
     part:Annotated[str, typer.Option(help="test or valid")]="test",
     k:Annotated[Optional[list[int]], typer.Option("-k", min=1, help="cut-off; repeat for more")]=None,
     json:Annotated[bool, typer.Option("--json", help="as JSON, in the shape of metrics.json")]=False,
@@ -251,7 +252,8 @@ def evaluate(
     with plain_errors():
         if (run is None) == (recommendations is None): raise ValueError("give a RUN, or --recommendations FILE with --truth FILE")
         ks = sorted(set(k)) if k else None
-        if recommendations is not None: results = measured_lists(recommendations, truth, ks, protocol, candidates)
+        if recommendations is not None: results = measured_lists(recommendations, truth, ks, protocol, candidates, relevant)
+        elif relevant is not None: raise ValueError("--relevant belongs to --truth: a RUN has its threshold in preprocessing.threshold")
         else: results = measured_run(run, protocol, candidates, part, ks)
         if json: print_json({p: {**e.summary(), **more} for p, (e, more) in results.items()})
         else: show_evaluations(results, run or recommendations.name)
@@ -266,12 +268,14 @@ def measured_run(run, protocols, candidates, part, ks)->dict: # protocol -> (Eva
     found, split, tables = evaluate_run(run_folder(run, runs_folder()), protocols, part, ks, None if candidates is None else str(candidates))
     return {p: (e, beyond_full(e, split, tables) if p == "full" else {}) for p, e in found.items()}
 
-def measured_lists(recommendations, truth, ks, protocol, candidates)->dict:
+def measured_lists(recommendations, truth, ks, protocol, candidates, relevant=None)->dict:
     "Lists that another library made"
     if truth is None: raise ValueError("--recommendations needs --truth FILE: a table of user_id, item_id with what was to be found")
     if protocol or candidates: raise ValueError("--protocol and --candidates belong to a RUN: lists are measured as they are")
-    from recsys.evaluation import evaluate_lists, read_frame
-    return {"lists": (evaluate_lists(read_frame(recommendations, ("rank", "score")), read_frame(truth), ks or (1, 5, 10, 20)), {})}
+    from recsys.evaluation import FLAGS, evaluate_lists, read_frame
+    lists, wanted = read_frame(recommendations, ("rank", "score")), read_frame(truth, (*FLAGS, "rating"))
+    found = evaluate_lists(lists, wanted, ks or (1, 5, 10, 20), relevant=relevant)
+    return {"lists": (found, {"audit": found.audit})}
 
 def print_json(results:dict):
     "One object for one protocol, else one a protocol"
@@ -287,7 +291,7 @@ def show_evaluations(results:dict, title:str):
         if e.protocol == "rating": frame = pd.DataFrame([{"metric": metric_name(n), "value": s[n], "low": s[f"{n}_ci"][0], "high": s[f"{n}_ci"][1]} for n in ("rmse", "mae", "mse")])
         else: frame = pd.DataFrame([{"metric": cut(n, e.ks[0])} | {f"@{k}": s[f"{n}_{k}"] for k in e.ks} | {"95 % interval": "{:.4f} – {:.4f}".format(*s[f"{n}_{e.ks[-1]}_ci"])} for n in METRICS]).rename(columns={"95 % interval": f"95 % interval @{e.ks[-1]}"})
         show(frame, f"{title}, {protocol_name(p)}, {e.part}: {len(e.users):,} users")
-        if more: show(pd.DataFrame([{"beyond accuracy": n} | {f"@{k}": more.get(f"{n}_{k}") for k in e.ks} for n in dict.fromkeys(x.rpartition("_")[0] for x in more if x.rpartition("_")[2].isdigit())]), "What the lists are like")
+        if more and p != "lists": show(pd.DataFrame([{"beyond accuracy": n} | {f"@{k}": more.get(f"{n}_{k}") for k in e.ks} for n in dict.fromkeys(x.rpartition("_")[0] for x in more if x.rpartition("_")[2].isdigit())]), "What the lists are like")
         show(audit_table(e), "Audit")
 
 # %% ../nbs/10_cli.ipynb #8dec447a

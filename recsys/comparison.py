@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['LOWER', 'STYLES', 'bootstrap_means', 'bootstrap_interval', 'paired_t', 'randomization_test', 'holm', 'align',
            'compare', 'pool', 'RunValues', 'finished_runs', 'read_run', 'test_rows', 'flat', 'settings', 'comparable',
-           'Comparison', 'unlike', 'compare_runs', 'comparison_table', 'said', 'forest', 'difference_forest', 'p_text',
-           'outcome_bars', 'user_map', 'history_lengths', 'activity_segments', 'found_items', 'popularity_segments',
-           'segment_plot', 'cost_table', 'seconds', 'cost_plot', 'Published', 'CompareConfig', 'published_table',
-           'with_interval', 'result_frame', 'pair_frame', 'published_frame', 'metrics_frame', 'differing_keys', 'tiles',
-           'heading', 'result_note', 'published_note', 'how_to_read', 'cost_frame', 'cost_note']
+           'Comparison', 'unlike', 'compare_runs', 'comparison_table', 'said', 'winner', 'forest', 'difference_forest',
+           'p_text', 'outcome_bars', 'user_map', 'history_lengths', 'activity_segments', 'found_items',
+           'popularity_segments', 'segment_plot', 'cost_table', 'seconds', 'cost_plot', 'Published', 'CompareConfig',
+           'published_table', 'with_interval', 'result_frame', 'pair_frame', 'published_frame', 'metrics_frame',
+           'differing_keys', 'tiles', 'heading', 'result_note', 'published_note', 'how_to_read', 'cost_frame',
+           'cost_note']
 
 # %% ../nbs/06b_comparison.ipynb #0034f869
 import html, json, re, textwrap
@@ -23,7 +24,7 @@ from torch import Tensor
 from .data import ITEM, USER, Section, under_root, unknown
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from .eda import PALETTE, canvas, caption, clip, percent, themed
-from .evaluation import mean_interval, metric_name, parse_protocol, protocol_name, quantile_groups
+from .evaluation import mean_interval, metric_name, metric_range, parse_protocol, protocol_name, quantile_groups, share_interval, tell_apart
 from .models.base import runs_folder
 
 # %% ../nbs/06b_comparison.ipynb #c36b3d83
@@ -194,7 +195,7 @@ class RunValues:
         "Mean over users with its 95 % interval; of stars, over rows"
         v, w = self.values(protocol, metric), self.weights(protocol)
         if users is not None: v, w = v.loc[users], w if w is None else w.loc[users]
-        t = mean_interval(torch.tensor(v.to_numpy(copy=True)), w if w is None else torch.tensor(w.to_numpy(copy=True)))
+        t = mean_interval(torch.tensor(v.to_numpy(copy=True)), w if w is None else torch.tensor(w.to_numpy(copy=True)), metric_range(metric))
         return tuple(max(x, 0.)**.5 for x in t) if metric == "rmse" else t
 
 # %% ../nbs/06b_comparison.ipynb #9eda5028
@@ -342,6 +343,15 @@ def said(metric:float)->str:
 
 def _rows(n, each=.36, rest=1.5): return rest + each*n
 
+def winner(c:Comparison)->str:
+    "Which run is the best, if that can be told"
+    t, same = c.table, int((c.table.mark == "not different").sum())
+    first = f"{c.best} has the best {c.metric_name}, {said(t['mean'][0])}"
+    if len(t) == 1: return f"{c.best} has {c.metric_name} {said(t['mean'][0])}"
+    if not same: return f"{first}; the {'others are' if len(t) > 2 else 'other is'} significantly worse"
+    which = "the other" if len(t) == 2 else "any of the others" if same == len(t) - 1 else f"{same} of the other {len(t)-1}"
+    return f"The best cannot be told: {c.best} has {c.metric_name} {said(t['mean'][0])}, not significantly different from {which}"
+
 def forest(c:Comparison):
     "Figure: the mean of each run with its 95 % interval, and the means of its seeds or folds as dots"
     t = c.table
@@ -354,11 +364,8 @@ def forest(c:Comparison):
             ax.plot(each, [y + .26]*len(each), "|", color=col, ms=7, mew=1.4)
             ax.annotate(f"{row.mean:.3f}", (1.01, y), xycoords=ax.get_yaxis_transform(), va="center", fontsize=11)
         ax.set(yticks=range(len(t)), yticklabels=t.run); ax.set_ylim(len(t) - .4, -.6); ax.grid(False, axis="y")
-        same = int((t.mark == "not different").sum())
-        others = {0: "the others are significantly worse" if len(t) > 2 else "the other is significantly worse", len(t)-1: "none can be told apart from it" if len(t) > 2 else "the other cannot be told apart from it"}
-        tail = "" if len(t) == 1 else "; " + others.get(same, f"{same} of the other {len(t)-1} cannot be told apart from it")
         ticks = " · ticks: seeds or folds" if (t.runs > 1).any() else ""
-        caption(ax, f"{c.best} has the best {c.metric_name}, {said(t['mean'][0])}{tail}", f"{c.metric_name}, {protocol_name(c.protocol)}\nlines: 95 % intervals{ticks}", width=55)
+        caption(ax, winner(c), f"{c.metric_name}, {protocol_name(c.protocol)}\nlines: 95 % intervals{ticks}", width=55)
         return fig
     return themed(draw)()
 
@@ -460,8 +467,8 @@ def popularity_segments(c:Comparison, groups:int=4)->pd.DataFrame: # run, group,
         if (f := found_items(run, k)) is None: continue
         code, labels = quantile_groups(rows.reindex(f[ITEM], fill_value=0).to_numpy(), groups)
         for g, label in enumerate(labels):   # users are the unit of the interval: several films of one user are alike
-            by_user = f[code == g].groupby(USER).found.agg(["mean", "size"])
-            m = mean_interval(*(torch.tensor(by_user[x].to_numpy(copy=True)).double() for x in ("mean", "size")))
+            by_user = f[code == g].groupby(USER).found.agg(["sum", "size"])
+            m = share_interval(*(torch.tensor(by_user[x].to_numpy(copy=True)).double() for x in ("sum", "size")))
             out.append(dict(run=name, group=label, size=int((code == g).sum()), **dict(zip(("mean", "low", "high"), m))))
     return pd.DataFrame(out, columns=["run", "group", "size", "mean", "low", "high"])
 
@@ -483,8 +490,12 @@ def segment_plot(segments:pd.DataFrame, # from `activity_segments` or `popularit
         ax.set(xticks=range(len(groups)), xticklabels=groups); ax.grid(False, axis="x")
         if zero: ax.set_ylim(0)
         fig.legend(*ax.get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=10.5)
-        start, last = segments[segments.run == names[0]]["mean"].iloc[[0, -1]]
-        caption(ax, f"{names[0]} has {said(start)} in the group {groups[0]} and {said(last)} in the group {groups[-1]}", xlabel, ylabel, width=55)
+        ends = segments[segments.run == names[0]][["mean", "low", "high"]].iloc[[0, -1]]
+        start, last = ends["mean"]
+        sure = len(groups) > 1 and tell_apart(*map(tuple, ends.to_numpy()))
+        words = f"{names[0]} has {said(start)} in the group {groups[0]} and {said(last)} in the group {groups[-1]}"
+        doubt = f"{names[0]} has {said(start)} in the only group, {groups[0]}" if len(groups) == 1 else f"Whether {names[0]} differs between the groups {groups[0]} and {groups[-1]} cannot be told"
+        caption(ax, words if sure else doubt, xlabel, ylabel, width=55)
         return fig
     return themed(draw)()
 
@@ -517,7 +528,7 @@ def cost_plot(c:Comparison):
         axes[0].set_xlim(low, high); axes[0].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100*low else (1,), numticks=6))
         fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=10.5)
         fast = t.loc[t.fit_s.idxmin()]; best = t.iloc[0]
-        words = f"{best.run} is the best and the fastest to train" if fast.run == best.run else f"{best.run} ({said(best['mean'])}) trains in {seconds(best.fit_s)}, {fast.run} ({said(fast['mean'])}) in {seconds(fast.fit_s)}"
+        words = f"{best.run} trained fastest, and {'its lead is not significant' if (c.table.mark == 'not different').any() else 'is the best'}" if fast.run == best.run else f"{best.run} ({said(best['mean'])}) trains in {seconds(best.fit_s)}, {fast.run} ({said(fast['mean'])}) in {seconds(fast.fit_s)}"
         fig.suptitle(textwrap.fill(words, 55), x=.012, ha="left")
         return fig
     return themed(draw)()

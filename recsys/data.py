@@ -957,6 +957,8 @@ def _file(path:Path, sep:str|None=None, names:Iterable[str]|None=None, encoding:
     if encoding is not None:
         try: encoding = codecs.lookup(encoding).name.replace("utf-8", "utf8")
         except LookupError: raise unknown("encoding", encoding, ["utf-8", "utf-16", *_ENCODINGS, "gbk", "latin-1"]) from None
+        if encoding == "utf8" and not _is_utf8(path):
+            raise ValueError(f"{path.name} is not written in utf-8. Name its encoding: {section}.encoding (cp1252, gb18030 …), or leave it out.")
     encoding = encoding or _encoding(path)
     sep = {"\\t": "\t", "tab": "\t"}.get(sep, sep)
     if sep is not None and sep != "::" and (len(sep) != 1 or not sep.isascii()):

@@ -6,8 +6,8 @@
 __all__ = ['PALETTE', 'WIDTH', 'HEIGHT', 'DPI', 'theme', 'Picture', 'canvas', 'themed', 'percent', 'count', 'caption',
            'star_counts', 'rating_distribution', 'popularity', 'head_share', 'gini', 'long_tail', 'activity',
            'user_activity', 'density', 'fill_grid', 'sparsity', 'time_counts', 'ratings_over_time', 'genre_matrix',
-           'genre_counts', 'genre_pairs', 'genre_cooccurrence', 'popularity_bins', 'rating_by_popularity',
-           'cold_counts', 'cold', 'facts']
+           'genre_counts', 'genre_pairs', 'genre_cooccurrence', 'popularity_bins', 'rank_interval',
+           'rating_by_popularity', 'cold_counts', 'cold', 'facts']
 
 # %% ../nbs/01_eda.ipynb #eb8dc280
 import io, math, textwrap
@@ -411,6 +411,15 @@ def popularity_bins(
     return out
 
 # %% ../nbs/01_eda.ipynb #3ba09479
+def rank_interval(
+    rho:float,  # Spearman's rank correlation
+    n:int,      # pairs behind it
+)->tuple[float, float]: # low, high
+    "The 95 % interval of a rank correlation (Fisher's z with the variance of Bonett & Wright, 2000); of few pairs everything"
+    if n < 5: return -1., 1.
+    half = 1.96*np.sqrt((1 + rho*rho/2)/(n-3))
+    return tuple(np.tanh(np.arctanh(np.clip(rho, -.999999, .999999)) + np.array([-half, half])).tolist())
+
 @themed
 def rating_by_popularity(
     ratings:pd.DataFrame, # with `item_id` and `rating`
@@ -426,8 +435,11 @@ def rating_by_popularity(
     ax.errorbar(middle, bins["mean"], (bins["mean"]-bins["q25"].clip(upper=bins["mean"]), bins["q75"].clip(lower=bins["mean"])-bins["mean"]),
                 fmt="o-", color=PALETTE["accent"], lw=2, ms=5, elinewidth=1.5, label="mean and middle half of a bin", zorder=3)
     ax.axhline(ratings[RATING].mean(), color=PALETTE["muted"], ls="--", lw=1.2, label="mean of all ratings", zorder=1)
+    low, high = rank_interval(rho, len(item))
+    rated = f"rated {'a little ' if abs(rho) <= .1 else ''}{'higher' if rho > 0 else 'lower'}"
     text = ("Mean rating of an item by how often it was rated" if np.isnan(rho) else
-            f"Popular items are rated {'higher' if rho > .1 else 'lower' if rho < -.1 else 'like the others'} (rank correlation {rho:.2f})")
+            f"Popular items are {rated} (rank correlation {rho:.2f})" if low > 0 or high < 0 else
+            f"Whether popular items are rated higher or lower cannot be told (rank correlation {rho:.2f})")
     caption(ax, text.replace("-0.", "\u22120."), "ratings of an item (log scale)", "mean rating, stars")
     ax.set_xscale("log"); whole(ax.xaxis); ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xticks([t for p in range(9) for t in 10**p*np.array([1, 3] if item["size"].max() > 60 else [1, 2, 5]) if t <= item["size"].max()*1.2])

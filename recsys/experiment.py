@@ -10,19 +10,18 @@ __all__ = ['PATHS', 'NEEDS', 'TRAINING', 'KIND', 'log', 'LATE', 'STYLE', 'SHIPPE
            'threshold_fits_the_scale', 'check_needs', 'laid_over', 'side_file', 'load_tables', 'fitted_together',
            'data_notes', 'prepare', 'validator', 'Outputs', 'outputs', 'finished', 'ran', 'same_run', 'run_state',
            'claim', 'settle', 'locked', 'environment', 'peak_rss_mb', 'JsonLines', 'logged', 'flatten', 'epoch_metrics',
-           'final_metrics', 'tracking', 'experiment_id', 'reason', 'Record', 'Lists', 'commanded', 'stay_with_command',
-           'leave_if_alone', 'recorded', 'opened', 'reopened', 'created', 'load_of_machine', 'Result', 'say',
-           'new_model', 'train', 'by_code', 'write_results', 'collect', 'stage', 'run', 'catch_up', 'close', 'room',
-           'measured', 'beyond_full', 'beyond_lists', 'spread_out', 'summarize', 'reopen', 'run_all', 'known_parent',
-           'run_split', 'run_model', 'evaluate_run', 'main_metrics', 'Means', 'plain_model', 'squared', 'beside',
-           'yardstick', 'Yard', 'written_metrics', 'best_rival', 'against', 'yardsticks', 'table', 'number', 'duration',
-           'folded', 'title', 'data_sentence', 'metric_frame', 'headline', 'tiles', 'better_or_not', 'warnings',
-           'intervals', 'chance', 'why_sentence', 'alike', 'as_good_epochs', 'learning_sentence', 'epoch_table',
-           'segment_tables', 'told_apart', 'beyond_html', 'audit_html', 'items_by_code', 'data_pictures',
-           'config_table', 'timing_table', 'describe', 'show', 'part', 'left_out', 'shipped', 'own_kernel', 'tidy',
-           'render', 'overview', 'through_papermill', 'import_papermill', 'say_line', 'execute', 'what_is_kept',
-           'checkpoint_epoch', 'end_records', 'execute_report', 'compare_config', 'execute_compare',
-           'execute_compare_file']
+           'final_metrics', 'tracking', 'experiment_id', 'reason', 'Record', 'Lists', 'commanded', 'recorded', 'opened',
+           'reopened', 'created', 'load_of_machine', 'Result', 'say', 'new_model', 'train', 'by_code', 'write_results',
+           'collect', 'stage', 'run', 'catch_up', 'close', 'room', 'measured', 'beyond_full', 'beyond_lists',
+           'spread_out', 'summarize', 'reopen', 'run_all', 'known_parent', 'run_split', 'run_model', 'evaluate_run',
+           'main_metrics', 'Means', 'plain_model', 'squared', 'beside', 'yardstick', 'Yard', 'written_metrics',
+           'best_rival', 'against', 'yardsticks', 'table', 'number', 'duration', 'folded', 'title', 'data_sentence',
+           'metric_frame', 'headline', 'tiles', 'better_or_not', 'warnings', 'intervals', 'chance', 'why_sentence',
+           'alike', 'as_good_epochs', 'learning_sentence', 'epoch_table', 'segment_tables', 'told_apart', 'beyond_html',
+           'audit_html', 'items_by_code', 'data_pictures', 'config_table', 'timing_table', 'describe', 'show', 'part',
+           'left_out', 'shipped', 'own_kernel', 'tidy', 'render', 'overview', 'through_papermill', 'import_papermill',
+           'say_line', 'execute', 'what_is_kept', 'checkpoint_epoch', 'end_records', 'execute_report', 'compare_config',
+           'execute_compare', 'execute_compare_file']
 
 # %% ../nbs/08_experiment.ipynb #8ee757ea
 import contextlib, copy, errno, hashlib, html, json, logging, os, platform, re, resource, shutil, signal, subprocess, sys, tempfile, textwrap, threading, time, traceback
@@ -40,7 +39,7 @@ from .models.base import GradientRecommender, ModelConfig, Recommender, create, 
 from .preprocessing import Catalogue, Given, PreprocessingConfig, Split, SplitConfig, given_split, interactions, load_split, make_split, read_given, save_split
 from .recommendation import visible
 from .sampling import SamplingConfig
-from .training import LOWER_IS_BETTER, Fitted, TrainingConfig, fit, resolve, seed_epoch
+from .training import LOWER_IS_BETTER, PARENT, Fitted, TrainingConfig, die_with_parent, fit, resolve, seed_epoch, stop_if_orphaned
 
 # %% ../nbs/08_experiment.ipynb #ed6779df
 class DataConfig(Section):
@@ -501,7 +500,7 @@ class JsonLines(logging.Handler):
     "Each log record as one line of JSON"
     def __init__(self, path): super().__init__(logging.INFO); self.path = path
     def emit(self, record):
-        leave_if_alone()
+        stop_if_orphaned()
         row = {"time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"), "logger": record.name, "level": record.levelname, "event": record.getMessage()} | getattr(record, "fields", {})
         with open(self.path, "a") as f: f.write(json.dumps(row) + "\n")
 
@@ -607,7 +606,7 @@ class Record:
 
     def _write(self, method:str, *args, **kwargs):
         if self.behind: return None
-        leave_if_alone()
+        stop_if_orphaned()
         try: return getattr(self.client, method)(self.id, *args, **kwargs)
         except Exception as e: self.lost(e)   # whatever a store can raise, it must not end a training
 
@@ -702,23 +701,8 @@ def _load_pyfunc(path:str)->Lists: # the name under which MLflow looks for it
 # %% ../nbs/08_experiment.ipynb #767cf756
 def commanded()->int|None:
     "The process id of the `recsys` command that started this kernel; None without one"
-    pid = os.environ.get("RECSYS_PARENT")
+    pid = os.environ.get(PARENT)
     return int(pid) if pid == str(os.getppid()) else None
-
-_command = None   # of this kernel, once it stays with it
-
-def stay_with_command():
-    "From now on this kernel ends with the command that started it; without one, nothing happens"
-    global _command
-    _command = _command or commanded()
-    if _command is None or sys.platform != "linux": return
-    import ctypes
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)   # PR_SET_PDEATHSIG: sent by the system when the parent is gone
-    leave_if_alone()                             # it may have gone before
-
-def leave_if_alone():
-    "End this process at once, writing nothing more, if its command is gone"
-    if _command is not None and os.getppid() != _command: os._exit(1)
 
 # %% ../nbs/08_experiment.ipynb #aa5c5ef6
 @contextlib.contextmanager
@@ -852,7 +836,7 @@ def run(config:Config, tables:Tables|None=None, split:Split|None=None,
         parent:str|None=None, # MLflow's run of the experiment that this is a seed or fold of
        )->Result:
     "Train, evaluate and write one run; an unfinished one of the same configuration and data goes on"
-    stay_with_command()
+    die_with_parent()
     out = outputs()
     if tables is None or split is None: tables, split = prepare(config)
     plain, env = config.model_dump(mode="json"), environment()
@@ -915,12 +899,12 @@ def _work(config, tables, split, folder, resolved, record, env):
     evaluations = measured(config, split, model, "test", e.history)
     if validator(config, split): evaluations |= {f"valid {p}": v for p, v in measured(config, split, fitted.model, "valid").items()}
     timing = {"fit_s": t1 - t0, "evaluate_s": time.perf_counter() - t1, "epoch_s": float(fitted.history.seconds.mean()) if len(fitted.history) else None, "peak_rss_mb": peak_rss_mb()}
-    leave_if_alone()
+    stop_if_orphaned()
     write_results(folder, config, tables, split, fitted, model, evaluations)
     metrics = collect(config, tables, split, fitted, evaluations, timing)
     if (full := evaluations.get("full")) is not None: metrics["test"]["full"] |= beyond_full(full, split, tables)
     shutil.rmtree(folder/"checkpoint", ignore_errors=True)
-    leave_if_alone()
+    stop_if_orphaned()
     (folder/LATE).touch()
     with replacing(folder/"metrics.json") as f: f.write_text(json.dumps(metrics, indent=1, allow_nan=False))
     close(record, folder)
@@ -1546,7 +1530,7 @@ def through_papermill(
     "Execute a parameterized notebook and render it as a page"
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")   # threads that wait by spinning slow a busy machine tenfold
-    os.environ["RECSYS_PARENT"] = str(os.getpid())   # the kernel is a child of this process, and knows it by this
+    os.environ[PARENT] = str(os.getpid())   # the kernel is a child of this process, and knows it by this
     pm = import_papermill()
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError

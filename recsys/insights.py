@@ -25,7 +25,7 @@ from . import __version__
 from .comparison import STYLES, align, paired_t, pool
 from .data import USER, Section, replacing, unknown
 from .eda import PALETTE, canvas, caption, themed
-from .evaluation import mean_interval, metric_name, protocol_name
+from .evaluation import mean_interval, metric_range, metric_name, protocol_name
 from .experiment import Config, DataConfig, configure, explain, measured, new_model, prepare, validator, with_values
 from .models.base import runs_folder
 from .training import LOWER_IS_BETTER, fit
@@ -136,7 +136,7 @@ class Study:
     def mean(self, arm:str, metric:str="ndcg_10", protocol:str="full", seed:int|None=None)->tuple: # mean, low, high
         "The mean over users (stars: over rows) with its 95 % interval"
         v = self.values(arm, protocol, seed)
-        m = mean_interval(tensor(v["mse" if metric == "rmse" else metric]), tensor(v.n_test) if protocol == "rating" else None)
+        m = mean_interval(tensor(v["mse" if metric == "rmse" else metric]), tensor(v.n_test) if protocol == "rating" else None, metric_range(metric))
         return tuple(max(x, 0.)**.5 for x in m) if metric == "rmse" else m
     def table(self, metric:str="ndcg_10", protocol:str="full")->pd.DataFrame: # arm, mean, low, high, sd, seconds
         "One row an arm; `sd` is that of the seeds' means, `seconds` the quickest training's, of the processor"

@@ -184,7 +184,9 @@ def verdict(c:Comparison)->str: # HTML
     "The winner, and who cannot be told apart from it"
     same = list(c.table.run[c.table.mark == "not different"])
     tail = "Every other model is significantly worse." if not same else f"Not significantly different: {', '.join(same)}."
-    return f"<p><b>{html.escape(c.best)}</b> has the best {c.metric_name}, {c.table['mean'][0]:.4f}. {html.escape(tail)} Paired over {len(c.frame):,} users, p-values of the randomization test by Holm.</p>"
+    lead = f"<b>{html.escape(c.best)}</b> has the best {c.metric_name}, {c.table['mean'][0]:.4f}."
+    if same: lead = f"The best cannot be told. <b>{html.escape(c.best)}</b> has {c.metric_name} {c.table['mean'][0]:.4f}."
+    return f"<p>{lead} {html.escape(tail)} Paired over {len(c.frame):,} users, p-values of the randomization test by Holm.</p>"
 
 def published_lines(c:Comparison, published:list)->pd.DataFrame:
     "Published figures beside the best of ours, and beside the same model where there is one"

@@ -170,10 +170,15 @@ class AllNegatives(Dataset):
 
 # %% ../nbs/03_sampling.ipynb #ca0b8a70
 class Slices(Sampler):
-    "Consecutive slices of one random permutation of n rows"
+    "Consecutive slices of one random permutation of n rows; a single row that is left joins the last slice, for batch norm measures nothing on one row"
     def __init__(self, n:int, batch_size:int, generator:torch.Generator): self.n, self.batch_size, self.generator = n, batch_size, generator
-    def __len__(self): return -(-self.n//self.batch_size)
-    def __iter__(self): return iter(torch.randperm(self.n, generator=self.generator, device=self.generator.device).split(self.batch_size))
+    def __len__(self): return len(self.sizes)
+    @property
+    def sizes(self)->list: # of the slices
+        whole, left = divmod(self.n, self.batch_size)
+        if whole and left == 1: return [self.batch_size]*(whole - 1) + [self.batch_size + 1]
+        return [self.batch_size]*whole + [left]*(left > 0)
+    def __iter__(self): return iter(torch.randperm(self.n, generator=self.generator, device=self.generator.device).split(self.sizes))
 
 class TrainRows(Dataset):
     "Training rows by index tensors; with a sampler, each positive with its negatives in one row"

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['PARENT', 'log', 'LOWER_IS_BETTER', 'TrainingConfig', 'param_groups', 'make_optimizer', 'make_schedule', 'free_memory',
-           'auto_batch_size', 'resolve', 'seed_epoch', 'save_checkpoint', 'load_checkpoint', 'parent_lives',
-           'stop_if_orphaned', 'die_with_parent', 'run_epoch', 'Progress', 'kept_buffers', 'Fitted', 'fit',
-           'plot_history']
+           'auto_batch_size', 'resolve', 'seed_epoch', 'one_before', 'checksum', 'save_checkpoint', 'read_checkpoint',
+           'newest_checkpoint', 'load_checkpoint', 'parent_lives', 'stop_if_orphaned', 'die_with_parent', 'run_epoch',
+           'Progress', 'kept_buffers', 'Fitted', 'fit', 'check_norm', 'plot_history']
 
 # %% ../nbs/05_training.ipynb #44628128
-import ctypes, json, logging, math, os, signal, sys, time
+import ctypes, json, logging, math, os, signal, sys, time, zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -101,8 +101,21 @@ def seed_epoch(seed:int, epoch:int, device="cpu", rank:int=0)->torch.Generator:
     return torch.Generator(device).manual_seed(mixed)
 
 # %% ../nbs/05_training.ipynb #bf4f941f
+def one_before(path:Path)->Path:
+    "Where the checkpoint before the one at `path` lies"
+    return path.with_name(f"{path.stem}.before{path.suffix}")
+
+def checksum(tensors:dict, state:str)->str:
+    "Of names, types, sizes and bytes"
+    total = zlib.crc32(state.encode())
+    for name in sorted(tensors):
+        t = tensors[name]
+        total = zlib.crc32(f"{name} {t.dtype} {tuple(t.shape)}".encode(), total)
+        total = zlib.crc32(t.contiguous().reshape(-1).view(torch.uint8).numpy(), total)
+    return f"{total:08x}"
+
 def save_checkpoint(path:Path, model, best:dict, optimizer, schedule, state:dict):
-    "Write one file; `state` is plain JSON"
+    "Write one file, and keep the one before; `state` is plain JSON"
     from safetensors.torch import save_file
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()} | {f"best.{k}": v for k, v in best.items()}
     names = {id(p): n for n, p in model.named_parameters()}
@@ -110,14 +123,35 @@ def save_checkpoint(path:Path, model, best:dict, optimizer, schedule, state:dict
         tensors |= {f"optimizer.{k}.{names[id(p)]}": v for k, v in s.items() if isinstance(v, Tensor)}
     groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
     state = state | {"groups": groups, "schedule": {k: v for k, v in schedule.state_dict().items() if isinstance(v, (int, float, str, list, type(None)))}}
+    tensors, state = {k: v.detach().cpu().clone() for k, v in tensors.items()}, json.dumps(state)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as new: save_file({k: v.detach().cpu().clone() for k, v in tensors.items()}, new, metadata={"state": json.dumps(state)})
+    with replacing(path) as new:
+        save_file(tensors, new, metadata={"state": state, "checksum": checksum(tensors, state)})
+        if path.exists(): os.replace(path, one_before(path))
 
-def load_checkpoint(path:Path, model, optimizer, schedule)->tuple[dict, dict]: # (best tensors, state)
+def read_checkpoint(path:Path)->tuple[dict, dict]: # tensors, state
+    "What a checkpoint holds; `ValueError` if it is not whole"
+    from safetensors import SafetensorError, safe_open
+    try:
+        with safe_open(path, "pt") as f: about, tensors = f.metadata(), {k: f.get_tensor(k) for k in f.keys()}
+    except SafetensorError as e: raise ValueError(str(e)) from None
+    if not about or "state" not in about: raise ValueError("it says nothing of where the training stood")
+    if checksum(tensors, about["state"]) != about.get("checksum"): raise ValueError("its checksum differs")
+    return tensors, json.loads(about["state"])
+
+def newest_checkpoint(path:Path)->tuple[dict, dict]|None: # tensors, state
+    "The newest whole checkpoint, if there is one; a broken one is named and set aside"
+    for p in (path, one_before(path)):
+        if not p.exists(): continue
+        try: return read_checkpoint(p)
+        except ValueError as e:
+            aside = p.with_name(p.name + ".broken")
+            os.replace(p, aside)
+            print(f"note: the checkpoint {p} is broken ({e}). It is set aside as {aside.name}; training goes on from the one before it, or from the start.", flush=True)
+    return None
+
+def load_checkpoint(tensors:dict, state:dict, model, optimizer, schedule)->dict: # best tensors
     "Put model, optimizer and schedule back where the checkpoint left them"
-    from safetensors import safe_open
-    with safe_open(path, "pt") as f:
-        state, tensors = json.loads(f.metadata()["state"]), {k: f.get_tensor(k) for k in f.keys()}
     part = lambda prefix: {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     model.load_state_dict(part("model."))
     for p, name in ((p, n) for n, p in model.named_parameters()):
@@ -126,7 +160,7 @@ def load_checkpoint(path:Path, model, optimizer, schedule)->tuple[dict, dict]: #
     for g, saved in zip(optimizer.param_groups, state["groups"]):
         g.update({k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()})
     schedule.load_state_dict(state["schedule"])
-    return {k: v.to(model.device) for k, v in part("best.").items()}, state
+    return {k: v.to(model.device) for k, v in part("best.").items()}
 
 # %% ../nbs/05_training.ipynb #c73221d6
 PARENT = "RECSYS_PARENT"   # environment variable: the number of the process that this one works for
@@ -254,18 +288,29 @@ def fit(
         model.fit(split)
         return Fitted(model, pd.DataFrame(columns=["epoch", "loss", "lr", "seconds"]), 0, False, time.perf_counter() - start, resolved)
     model.batch_size = resolved["batch_size"]
+    check_norm(model, split)
     state, best = _start(model, split, config, seed, checkpoint, on_epoch)
     with kept_buffers():
         if not state.done: _loop(model, split, config, validate, seed, checkpoint, on_epoch, stop_after or config.epochs, progress, *state.parts, state, best)
     model.load_state_dict(best); model.eval(); model._source = None   # the sampler's tables are as large as the data
     return Fitted(model, pd.DataFrame(state.history), state.best_epoch, state.stopped, sum(r["seconds"] for r in state.history), resolved)
 
+def check_norm(model:GradientRecommender, split:Split):
+    "`ValueError` where batch norm would meet a batch of one number"
+    normed = any(isinstance(m, torch.nn.BatchNorm1d) for m in model.modules())
+    pairs = 1 if model.learns_from_rows else 1 + model.sampling.negatives
+    rows = model.workload(split)[0]
+    if normed and pairs*min(rows, model.batch_size) == 1:
+        raise ValueError(f"model.batch_norm needs two rows a batch to measure their spread, and training.batch_size is {model.batch_size} with {rows:,} training row(s). "
+                         "Set training.batch_size to 2 or more, or leave batch_norm out.")
+
 def _start(model, split, config, seed, checkpoint, on_epoch):
     steps = len(model.batches(split, 0, torch.Generator(model.device)))
     optimizer = make_optimizer(model, config); schedule = make_schedule(optimizer, config, steps)
-    if checkpoint is not None and checkpoint.exists():
-        best, saved = load_checkpoint(checkpoint, model, optimizer, schedule)
-        state = Progress(**saved["progress"])
+    found = None if checkpoint is None else newest_checkpoint(checkpoint)
+    if found:
+        best = load_checkpoint(*found, model, optimizer, schedule)
+        state = Progress(**found[1]["progress"])
         log.info("resumed", extra={"fields": {"epoch": state.epoch, "best_epoch": state.best_epoch}})
         for row in state.history if on_epoch else []: on_epoch(row)
     else:
