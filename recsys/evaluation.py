@@ -9,8 +9,8 @@ __all__ = ['METRICS', 'FLAGS', 'AUDITS', 'pair_keys', 'contains', 'Truth', 'hit_
            'check_overlap', 'positives', 'chunk_users', 'Candidates', 'draw_candidates', 'read_frame', 'first_seen',
            'read_candidates', 'Predictions', 'Protocol', 'parse_protocol', 'EvaluationConfig', 'Listed', 'Evaluation',
            'leakage', 'evaluate', 'audit_table', 'evaluate_lists', 'metric_name', 'protocol_name', 'compare_protocols',
-           'quantile_groups', 'activity_table', 'found_positives', 'popularity_table', 'quality_by_activity',
-           'quality_by_popularity']
+           'quantile_groups', 'activity_table', 'found_positives', 'popularity_table', 'ends_apart',
+           'quality_by_activity', 'quality_by_popularity']
 
 # %% ../nbs/06_evaluation.ipynb #4edc3019
 import math, os, re
@@ -487,7 +487,8 @@ def _table_candidates(path, catalogue):
     if "label" not in frame: raise ValueError(f"{path.name} has no column label; expected user_id, item_id, label (1: to be found, 0: not)")
     if (bad := ~frame.label.isin([0, 1])).any(): raise ValueError(f"{path.name}: {bad.sum():,} labels are neither 0 nor 1, the first: {frame.label[bad].iloc[0]:g}")
     try:
-        users, items = (same_ids([frame[c], known])[0] for c, known in ((USER, catalogue.user_ids), (ITEM, catalogue.item_ids)))
+        as_known = lambda ids, known: ids if known.dtype.kind in "iu" else ids.astype(str)
+        users, items = (as_known(same_ids([frame[c], known])[0], known) for c, known in ((USER, catalogue.user_ids), (ITEM, catalogue.item_ids)))
         return catalogue.encode_users(users), catalogue.encode_items(items), torch.tensor(frame.label.to_numpy() == 1)
     except ValueError as e: raise ValueError(f"{path.name}: {e}") from None
 
@@ -794,6 +795,7 @@ AUDITS = {
     "items_not_in_truth": "of these, items that the truth never names; such are never found",
     "nothing_known": "not one listed item is known from the truth, so nothing can be found: compare how the two write their ids",
     "ids_alike": "ids of the lists that match nothing, and would without blanks or leading zeros (100 and 0100): taken as different",
+    "ids_alike_first": "the first of them",
     "infinite_scores": "scores that are infinite; they come first or last",
     "lists_with_gaps": "lists with places that hold nothing; an empty place is a miss",
     "tie_share": "share of users whose last listed item has the score of one left out; a fixed key decides",
@@ -817,19 +819,50 @@ def audit_table(
     "The audit in words"
     audit = audit.audit if isinstance(audit, Evaluation) else audit
     from recsys.eda import percent
-    shown = lambda v: "unknown" if v is None else "yes" if v is True else f"{v:,}" if isinstance(v, int) else percent(v)
+    shown = lambda v: "unknown" if v is None else "yes" if v is True else "no" if v is False else v if isinstance(v, str) else f"{v:,}" if isinstance(v, int) else percent(v)
     return pd.DataFrame([{"what": "⚠ "*bool(v and k not in _EXPECTED) + k.replace("_", " "), "value": shown(v), "meaning": AUDITS.get(k, "")} for k, v in audit.items()])
 
 # %% ../nbs/06_evaluation.ipynb #7b2b6774
 def _coded(frames, column):
-    "Codes of an id column in each frame, ascending with the ids, and the ids; ids are text if they are in one frame"
+    "Codes of an id column in each frame, ascending with the ids; the ids, of one type decided together (1.0 and 1 are one id)"
     ids = [f[column] for f in frames]
     for x in ids:
         if x.isna().any(): raise ValueError(f"{column} is missing in {int(x.isna().sum()):,} of {len(x):,} rows. Remove these rows.")
-        if pd.api.types.is_float_dtype(x.dtype) and len(x): raise ValueError(f"{column} holds fractions ({x.dtype}); ids must be whole numbers or text. Convert them.")
-    if not all(pd.api.types.is_integer_dtype(x.dtype) for x in ids if len(x)): ids = [x.astype(str) for x in ids]
+        if pd.api.types.is_float_dtype(x.dtype) and (part := x.to_numpy(dtype=np.float64) % 1 != 0).any():
+            raise ValueError(f"{column} holds fractions, the first: {x[part].iloc[0]}; ids must be whole numbers or text. Convert them.")
+    ids = same_ids(ids)
     codes, known = pd.factorize(pd.concat([x for x in ids if len(x)], ignore_index=True), sort=True)
     return np.split(codes, [len(ids[0])]), np.asarray(known)
+
+def _alike(listed, true):
+    "Ids of the lists that the truth has not, but would have without blanks or leading zeros: how many, and the first with its like"
+    listed, true = set(listed), set(true)
+    if not all(isinstance(x, str) for x in listed | true): return 0, ""
+    bare = lambda x: x.strip().lstrip("0") or "0"
+    known = {bare(x): x for x in sorted(true)}
+    pairs = [(x, known[bare(x)]) for x in sorted(listed - true) if bare(x) in known]
+    return len(pairs), f"{pairs[0][0]!r} in the lists, {pairs[0][1]!r} in the truth" if pairs else ""
+
+def _wanted(truth, relevant):
+    "Which rows of the truth are to be found [bool]; and how many have a grade that nobody asked about"
+    flag = next((c for c in FLAGS if c in truth), None)
+    column = "rating" if relevant is not None and "rating" in truth else flag
+    if relevant is not None and column is None: raise ValueError(f"relevant={relevant:g} needs a column rating or label in the truth; it has {', '.join(truth.columns)}.")
+    if column is None: return np.ones(len(truth), dtype=bool), len(truth) if "rating" in truth else 0
+    value = truth[column].to_numpy(dtype=np.float64, na_value=np.nan)
+    if np.isnan(value).any(): raise ValueError(f"{column} is missing in {np.isnan(value).sum():,} rows of the truth, so nobody knows whether these are to be found.")
+    if relevant is not None: return value >= relevant, 0
+    if (grades := (value != 0) & (value != 1)).any():
+        raise ValueError(f"{column} is {value[grades][0]:g} in the truth; expected 1 (to be found) or 0. Are these grades? Then say from which on they count: relevant=4 (--relevant 4).")
+    return value == 1, 0
+
+def _places(rank, user, name):
+    "Ranks as places from 1"
+    bad = (rank < 1) | (rank % 1 != 0)
+    if bad.any():
+        raise ValueError(f"{bad.sum():,} ranks are no places in a list, the first: rank {rank[bad][0]:g} of user {name(user[bad][0])}. "
+                         "Ranks are whole numbers, and the best is 1. If yours begin at 0, add 1.")
+    return rank.astype(np.int64)
 
 def _best_first(recs, user, item, seed, name):
     "The order of rows by user, then rank, or score and `hash_key`; and their scores"
@@ -846,10 +879,11 @@ def _best_first(recs, user, item, seed, name):
     return order, recs["score"].to_numpy(dtype=np.float64) if "score" in recs else -value
 
 def evaluate_lists(
-    recommendations:pd.DataFrame, # user_id, item_id, and rank (lowest first; goes first where both are given) or score (highest first)
-    truth:pd.DataFrame,           # user_id, item_id of what was to be found; other columns are ignored
+    recommendations:pd.DataFrame, # user_id, item_id, and rank (a place from 1; goes first where both are given) or score (highest first)
+    truth:pd.DataFrame,           # user_id, item_id of what was to be found; `label` or `positive` (0 or 1) says which rows are
     ks=(1, 5, 10, 20),            # cut-offs, ascending
     seed:int=0,                   # of the order of equal scores
+    relevant:float|None=None,     # rows whose `rating` (without one: `label`) is at least this are to be found
 )->Evaluation:                    # protocol "lists", with a catalogue of its own
     "All metrics for the lists of any library; users of `truth` without a list count as zero"
     ks = check_ks(ks)
@@ -857,24 +891,49 @@ def evaluate_lists(
         if lacks := sorted(needs - set(frame.columns)): raise unknown("column", lacks[0], frame.columns)
     if not {"rank", "score"} & set(recommendations.columns): raise ValueError(f"The lists have the columns {', '.join(recommendations.columns)}; expected rank or score, too.")
     if not len(truth): raise ValueError("The truth is empty, so there is nothing to evaluate.")
+    wanted, ungraded = _wanted(truth, relevant)
+    if not wanted.any(): raise ValueError(f"None of the {len(truth):,} rows of the truth is to be found: look at label, or at relevant.")
     ((user, true_user), user_ids), ((item, true_item), item_ids) = (_coded((recommendations, truth), c) for c in (USER, ITEM))
-    t = Truth.of(torch.as_tensor(true_user), torch.as_tensor(true_item), len(item_ids))
+    t = Truth.of(torch.as_tensor(true_user[wanted]), torch.as_tensor(true_item[wanted]), len(item_ids))
     row = np.full(len(user_ids), -1); row[t.users.numpy()] = np.arange(len(t.users))
-    order, score = _best_first(recommendations, user, item, seed, lambda u: repr(user_ids[[u]].tolist()[0]))
-    order = order[row[user[order]] >= 0]
-    again = pd.Series(user[order]*len(item_ids) + item[order]).duplicated().to_numpy()
-    u, i, s = (x[order[~again]] for x in (user, item, score))
-    length = np.bincount(u, minlength=len(user_ids))
-    place = np.arange(len(u)) - (length.cumsum() - length)[u]
-    lists, scores = np.full((len(t.users), ks[-1]+1), -1), np.full((len(t.users), ks[-1]+1), -np.inf)    # one more, to see ties at the cut
-    top = place <= ks[-1]; at = row[u[top]], place[top]
-    lists[at], scores[at] = i[top], s[top]
-    listed, length = lists >= 0, length[t.users.numpy()]
-    tied = listed[:, -1] & (scores[:, -1] == scores[:, -2]) & ("rank" not in recommendations)
-    audit = {"users_evaluated": len(t.users), "users_without_list": int((length == 0).sum()), "users_not_in_truth": int(((np.bincount(user, minlength=len(row)) > 0) & (row < 0)).sum()),
-             "duplicate_items": int(again.sum()), "short_lists": int(((length > 0) & (length < ks[-1])).sum()), "tie_share": float(tied.mean())}
-    lists, scores = (torch.tensor(x[:, :-1]) for x in (lists, scores))
-    return Evaluation("lists", "test", ks, t.users, t.n_test, rank_metrics(t.hits(lists), t.n_test, ks), audit, lists, scores, catalogue=Catalogue(user_ids, item_ids))
+    name = lambda u: repr(user_ids[[u]].tolist()[0])
+    order, score = _best_first(recommendations, user, item, seed, name)
+    u, i, s = user[order], item[order], score[order]
+    first = np.searchsorted(u, u)                                # where the user's list begins
+    place = np.arange(len(u)) - first + 1
+    by_rank = "rank" in recommendations
+    if by_rank: place = _places(recommendations["rank"].to_numpy(dtype=np.float64)[order], u, name)
+    again = pd.Series(u*len(item_ids) + i).duplicated().to_numpy()   # a repeat keeps its place and finds nothing there
+    rows = row[u]
+    mine = rows >= 0
+    longest, filled = np.zeros(len(t.users), dtype=np.int64), np.bincount(rows[mine], minlength=len(t.users))
+    np.maximum.at(longest, rows[mine], place[mine])
+    at_cut = np.flatnonzero(mine[:-1] & (place[:-1] == ks[-1]) & (u[1:] == u[:-1]) & (s[1:] == s[:-1])) if not by_rank else ()
+    alike = [_alike(user_ids[np.unique(user)], user_ids[np.unique(true_user)]), _alike(item_ids[np.unique(item)], item_ids[np.unique(true_item)])]
+    listed, unknown_items = np.unique(item), np.setdiff1d(item, true_item)
+    infinite = np.isinf(recommendations["score"].to_numpy(dtype=np.float64)).sum() if "score" in recommendations else 0
+    audit = {
+        "users_evaluated": len(t.users),
+        "users_without_list": int((filled == 0).sum()),
+        "users_not_in_truth": len(np.unique(u[~mine])),
+        "truth_rows_left_out": int((~wanted).sum()),
+        "grades_ignored": ungraded,
+        "items_listed": len(listed),
+        "items_not_in_truth": len(unknown_items),
+        "nothing_known": len(listed) > 0 and len(listed) == len(unknown_items),
+        "ids_alike": sum(n for n, _ in alike),
+        **({"ids_alike_first": next(text for n, text in alike if n)} if any(n for n, _ in alike) else {}),
+        "infinite_scores": int(infinite),
+        "lists_with_gaps": int((filled < longest).sum()),
+        "duplicate_items": int(again[mine].sum()),
+        "short_lists": int(((longest > 0) & (longest < ks[-1])).sum()),
+        "tie_share": len(at_cut)/len(t.users),
+    }
+    keep = mine & ~again & (place <= ks[-1])
+    x = Listed(*(torch.as_tensor(v[keep]) for v in (rows, place, i, s)))
+    hit = contains(t.keys, pair_keys(t.users[x.row], x.item, t.n_items))
+    values = place_metrics(x.row[hit], x.place[hit], t.n_test, ks)
+    return Evaluation("lists", "test", ks, t.users, t.n_test, values, audit, catalogue=Catalogue(user_ids, item_ids), listed=x)
 
 # %% ../nbs/06_evaluation.ipynb #ed869b2b
 def metric_name(name:str)->str:
@@ -935,8 +994,8 @@ def activity_table(
     "A metric by the length of the users' history"
     if metric not in evaluation.values: raise unknown("metric", metric, evaluation.values)
     code, labels = quantile_groups(split.history(evaluation.part).lengths[evaluation.users].numpy(), groups)
-    weights = evaluation.n_test if evaluation.protocol == "rating" else torch.ones_like(evaluation.n_test)
-    means = [mean_interval(evaluation.values[metric][code == g], weights[code == g]) for g in range(len(labels))]
+    weight = lambda group: evaluation.n_test[group] if evaluation.protocol == "rating" else None
+    means = [mean_interval(evaluation.values[metric][code == g], weight(code == g), metric_range(metric)) for g in range(len(labels))]
     return pd.DataFrame({"history": labels, "users": np.bincount(code), **dict(zip(("mean", "low", "high"), np.array(means).T))})
 
 def found_positives(
@@ -946,7 +1005,7 @@ def found_positives(
 )->tuple[Truth, Tensor]:     # what was to be found; bool, one for each of its items
     "Which positives a ranking found; of given candidates, which of those that their labels name"
     if evaluation.lists is None: raise ValueError(f"The protocol {evaluation.protocol!r} ranks nothing. Use full or sampled_99, say.")
-    if k > evaluation.lists.shape[1]: raise ValueError(f"The lists hold {evaluation.lists.shape[1]} items; expected at least k = {k}. Evaluate with ks up to {k}.")
+    if k > evaluation.ks[-1]: raise ValueError(f"The lists hold {evaluation.ks[-1]} items; expected at least k = {k}. Evaluate with ks up to {k}.")
     c, lists = evaluation.candidates, evaluation.lists[:, :k]
     truth = positives(split, evaluation.part, check=False) if c is None else Truth.of(c.user[c.label], c.item[c.label], split.catalogue.n_items)
     listed = pair_keys(evaluation.users[:, None], lists, truth.n_items)[lists >= 0].sort().values
@@ -965,7 +1024,7 @@ def popularity_table(
     means = []
     for g in range(len(labels)):   # users are the unit of the interval: several films of one user are alike
         count = np.bincount(rows[code == g]); hit = np.bincount(rows[code == g], found[code == g])
-        means.append(mean_interval(*(torch.tensor(x[count > 0]).double() for x in (hit/np.maximum(count, 1), count))))
+        means.append(share_interval(*(torch.tensor(x[count > 0]) for x in (hit, count))))
     return pd.DataFrame({"popularity": labels, "positives": np.bincount(code), **dict(zip(("mean", "low", "high"), np.array(means).T))})
 
 # %% ../nbs/06_evaluation.ipynb #62a8235e
@@ -981,15 +1040,27 @@ def _bars(table, label, title, xlabel, ylabel):
         return fig
     return themed(draw)()
 
+def ends_apart(table:pd.DataFrame # mean, low, high of groups, in their order
+               )->bool:
+    "Whether the first group and the last can be told apart by `tell_apart`"
+    return tell_apart(*(tuple(table[["mean", "low", "high"]].iloc[at]) for at in (0, -1)))
+
 def quality_by_activity(evaluation:Evaluation, split:Split, metric:str="ndcg_10", groups:int=4):
     "Figure: a metric by the length of the users' history, with 95 % intervals"
     t = activity_table(evaluation, split, metric, groups)
-    return _bars(t, "history", f"{metric_name(metric)} is {t['mean'].iloc[0]:.3f} for the least active users and {t['mean'].iloc[-1]:.3f} for the most active",
+    shown, low, high = metric_name(metric), t["mean"].iloc[0], t["mean"].iloc[-1]
+    one = "Everybody is in one group of activity"
+    sure = f"{shown} is {low:.3f} for the least active users and {high:.3f} for the most active"
+    title = one if len(t) == 1 else sure if ends_apart(t) else f"Whether {shown} differs between the least and the most active users cannot be told"
+    return _bars(t, "history", title,
                  "interactions in the user's history", f"{metric_name(metric)}, {protocol_name(evaluation.protocol)}")
 
 def quality_by_popularity(evaluation:Evaluation, split:Split, k:int=10, groups:int=5):
     "Figure: the share of test positives found, by the popularity of their item, with 95 % intervals"
     from recsys.eda import percent
     t = popularity_table(evaluation, split, k, groups)
-    return _bars(t, "popularity", f"Of the least popular test items {percent(t['mean'].iloc[0])} are found among the first {k}, of the most popular {percent(t['mean'].iloc[-1])}",
+    one = "All test items are in one group of popularity"
+    sure = f"Of the least popular test items {percent(t['mean'].iloc[0])} are found among the first {k}, of the most popular {percent(t['mean'].iloc[-1])}"
+    title = one if len(t) == 1 else sure if ends_apart(t) else "Whether popular test items are found more often than others cannot be told"
+    return _bars(t, "popularity", title,
                  "training interactions of the item", f"found @{k}, {protocol_name(evaluation.protocol)}")
