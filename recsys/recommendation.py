@@ -336,7 +336,7 @@ def person(
         raise ValueError(f"{title(wrong[0][0])} is rated {wrong[0][1]}; ratings go from {low:g} to {high:g}.")
     if len(set(items)) < len(items): raise ValueError(f"{title(next(i for i in items if items.count(i) > 1))}: it stands twice among likes, dislikes and ratings. Name each once.")
     stars = torch.tensor([low]*len(dislikes) + [high]*len(likes) + [s for _, s in ratings], dtype=torch.float32)
-    h = _one(torch.tensor(items, dtype=torch.int64), positive=stars >= least, ratings=None if scale is None else stars,
+    h = _one(torch.tensor(items, dtype=torch.int64), positive=stars >= least, disliked=(stars <= low) & (stars < least), ratings=None if scale is None else stars,
              timestamps=None if run.latest is None else torch.full((len(items),), run.latest))
     return Query(torch.tensor([-1]), h)
 
@@ -567,7 +567,7 @@ def _name_points(ax, points, titles, n, apart=34, size=10):
     for at, title in enumerate(titles):
         if len(named) == n: break
         if any(np.hypot(*(pixels[at] - pixels[o])) < apart for o in named): continue
-        text = ax.text(0, 0, visible(title).replace("$", r"\$"), fontsize=size, va="bottom", zorder=5, path_effects=[withStroke(linewidth=2.5, foreground="white")])
+        text = ax.text(0, 0, title.replace("$", r"\$"), fontsize=size, va="bottom", zorder=5, path_effects=[withStroke(linewidth=2.5, foreground="white")])
         text.set_in_layout(False); extent = text.get_window_extent()
         box = _best_box(_boxes_around(*pixels[at], extent.width, extent.height, (6, 16)), taken, frame, pixels)
         if box is None: text.remove(); continue
