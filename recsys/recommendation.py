@@ -567,7 +567,7 @@ def _name_points(ax, points, titles, n, apart=34, size=10):
     for at, title in enumerate(titles):
         if len(named) == n: break
         if any(np.hypot(*(pixels[at] - pixels[o])) < apart for o in named): continue
-        text = ax.text(0, 0, title.replace("$", r"\$"), fontsize=size, va="bottom", zorder=5, path_effects=[withStroke(linewidth=2.5, foreground="white")])
+        text = ax.text(0, 0, visible(title).replace("$", r"\$"), fontsize=size, va="bottom", zorder=5, path_effects=[withStroke(linewidth=2.5, foreground="white")])
         text.set_in_layout(False); extent = text.get_window_extent()
         box = _best_box(_boxes_around(*pixels[at], extent.width, extent.height, (6, 16)), taken, frame, pixels)
         if box is None: text.remove(); continue
