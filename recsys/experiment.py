@@ -776,7 +776,7 @@ class Result:
 
 def say(row:dict, epochs:int, metric:str):
     "One plain line an epoch"
-    shown = [f"{k} {row[k]:.4f}" for k in ("loss", metric) if k in row]
+    shown = [f"{name} {row[k]:.4f}" for k, name in (("loss", "loss"), (metric, metric_name(metric))) if k in row]
     print(f"epoch {row['epoch']:>3}/{epochs}  " + "  ".join(shown) + f"  {row['seconds']:.1f} s", flush=True)
 
 def new_model(config:Config, split:Split):
