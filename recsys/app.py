@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['TITLES', 'CSP', 'HEADERS', 'log', 'Id', 'MOST', 'EXPLAINED', 'REFUSALS', 'ABOUT', 'WEB', 'FieldError', 'Problem',
-           'problem', 'invalid', 'ServeConfig', 'Gate', 'Meters', 'Options', 'Taste', 'Film', 'Reason', 'Recommended',
-           'Films', 'Found', 'User', 'Model', 'Models', 'as_json', 'film_list', 'codes_of', 'wish_of', 'api_routes',
-           'operator_routes', 'Files', 'page_routes', 'create_app', 'Guard', 'guarded', 'port_errors', 'bound', 'serve',
-           'Started']
+           'problem', 'invalid', 'ServeConfig', 'Gate', 'Itself', 'Meters', 'Options', 'Taste', 'Film', 'Reason',
+           'Recommended', 'Films', 'Found', 'User', 'Model', 'Models', 'as_json', 'film_list', 'codes_of', 'wish_of',
+           'api_routes', 'operator_routes', 'Files', 'page_routes', 'create_app', 'Guard', 'guarded', 'port_errors',
+           'bound', 'serve', 'Started']
 
 # %% ../nbs/09_app.ipynb #edc31816
-import asyncio, base64, binascii, contextlib, errno, gc, hmac, logging, math, re, signal, socket, subprocess, sys, time, urllib.request
+import asyncio, base64, binascii, contextlib, errno, gc, hmac, logging, math, re, signal, socket, subprocess, sys, tempfile, time, urllib.request
 from pathlib import Path
 from typing import Annotated
 import orjson
@@ -18,14 +18,14 @@ from fastapi import Depends, FastAPI, Path as InPath, Query as InQuery, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from pydantic import BaseModel, Field, SecretStr, StrictInt, StringConstraints
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-import torch
+import psutil, torch
 import recsys
 from .data import Section
 from .page import page, pressed
@@ -158,6 +158,22 @@ class Gate:
         return any(hmac.compare_digest(g.encode("utf-8", "replace"), self.key) for g in given)   # takes as long for a near miss
 
 # %% ../nbs/09_app.ipynb #e97cc666
+class Itself:
+    "What the process takes; what a system does not tell is left out"
+    def __init__(self): self.process = psutil.Process()
+    def collect(self):
+        p = self.process
+        readings = {
+            "process_cpu_seconds": ("User and system time", CounterMetricFamily, lambda: sum(p.cpu_times()[:2])),
+            "process_resident_memory_bytes": ("Memory in use", GaugeMetricFamily, lambda: p.memory_info().rss),
+            "process_open_fds": ("Open files and connections", GaugeMetricFamily, lambda: p.num_fds()),
+            "process_start_time_seconds": ("Since 1970", GaugeMetricFamily, p.create_time),
+        }
+        for name, (text, kind, read) in readings.items():
+            try: value = read()
+            except (psutil.Error, OSError, AttributeError): continue   # Windows counts no files, a sandbox may hide /proc
+            yield kind(name, text, value=value)
+
 class Meters:
     "Counters of one service"
     def __init__(self, hub:Hub):
@@ -165,7 +181,8 @@ class Meters:
         self.requests = Counter("recsys_requests_total", "Requests", ["route", "status"], registry=self.registry)
         self.under_way = Gauge("recsys_requests_under_way", "Requests whose header has come and which are not answered yet, this one among them", registry=self.registry)
         self.seconds = Histogram("recsys_request_seconds", "Time to answer", ["route"], registry=self.registry, buckets=(.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10))
-        self.registry.register(self); ProcessCollector(registry=self.registry)
+        self.registry.register(self)
+        self.registry.register(Itself())
     def begun(self):
         "A request has come in"
         self.under_way.inc()
@@ -605,9 +622,10 @@ class Started:
         with socket.socket() as s: s.bind(("127.0.0.1", 0)); self.port = s.getsockname()[1]
         self.url, start = f"http://127.0.0.1:{self.port}", time.perf_counter()
         code = f"from recsys.app import ServeConfig, serve; serve({list(runs)!r}, {str(root)!r}, ServeConfig(**{config | {'port': self.port}!r}), threads={threads})"
-        self.process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.printed = tempfile.TemporaryFile("w+")   # a pipe that nobody reads would fill up and hold the service
+        self.process = subprocess.Popen([sys.executable, "-c", code], stdout=self.printed, stderr=subprocess.STDOUT)
         while not self.answers():
-            if self.process.poll() is not None: raise RuntimeError(self.process.stdout.read())
+            if self.process.poll() is not None: raise RuntimeError(self.said())
             time.sleep(.05)
         self.ready = time.perf_counter() - start   # seconds
     def answers(self)->bool:
@@ -617,8 +635,13 @@ class Started:
     def stop(self, how:int=signal.SIGTERM)->tuple: # exit code, what it printed
         "Send a signal and wait for the end"
         self.process.send_signal(how)
-        said = self.process.communicate(timeout=300)[0]
-        return self.process.returncode, said
+        code, said = self.process.wait(timeout=300), self.said()
+        self.printed.close()
+        return code, said
+    def said(self)->str:
+        "What it printed, once it has ended"
+        self.printed.seek(0)
+        return self.printed.read()
     def __enter__(self): return self
     def __exit__(self, *_):
         if self.process.poll() is None: self.stop()

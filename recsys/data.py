@@ -1160,6 +1160,9 @@ def _side_table(
             elif key == ITEM and role == "year": out[role] = _years(values, c, file.line)
             elif key == ITEM and role == "title": out[role] = _texts(values, c)
             else: out[role] = _other(values, file.text.sep if file.text else None)
+    spare = [c for c in table.column_names if c not in theirs]
+    if key == ITEM and "title" not in names and spare:
+        said.append(f"no column is called title, so items go by their ids. Is it {' or '.join(spare[:5])}? Name it in {section}.item_columns (title: COLUMN)")
     notes += file.guessed(encoding) + [f"{path.name}: {sentence}" for sentence in said]
     return _complete(pd.DataFrame(out), key, ids, path.name, notes)
 

@@ -776,7 +776,8 @@ class Result:
 
 def say(row:dict, epochs:int, metric:str):
     "One plain line an epoch"
-    shown = [f"{name} {row[k]:.4f}" for k, name in (("loss", "loss"), (metric, metric_name(metric))) if k in row]
+    names = {"loss": "loss"} | ({metric: metric_name(metric)} if metric else {})
+    shown = [f"{name} {row[k]:.4f}" for k, name in names.items() if k in row]
     print(f"epoch {row['epoch']:>3}/{epochs}  " + "  ".join(shown) + f"  {row['seconds']:.1f} s", flush=True)
 
 def new_model(config:Config, split:Split):
