@@ -228,13 +228,25 @@ def section_value(sections, section, name):
     part = sections.get(section)
     return part.get(name) if isinstance(part, dict) else None
 
+class _OnceEach(yaml.SafeLoader):
+    "YAML in which no section names a key twice; yaml itself keeps the last one and says nothing"
+    def compose_mapping_node(self, anchor):
+        node, seen = super().compose_mapping_node(anchor), set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.value == "<<": continue
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise yaml.YAMLError(f"line {line} names the key {key.value!r} a second time; take one of the two out")
+            seen.add(key.value)
+        return node
+
 def read_yaml(path:Path)->dict:
     "The sections of a YAML file as they stand there"
     try: text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as e:
         byte = f"byte {e.start + 1} is {e.object[e.start]:#04x}"
         raise ValueError(f"{path} is not UTF-8 text: {byte}. Save it with the encoding UTF-8.") from None
-    try: sections = yaml.safe_load(text) or {}
+    try: sections = yaml.load(text, _OnceEach) or {}
     except yaml.YAMLError as e:
         one_line = " ".join(str(e).split())
         raise ValueError(f"{path} is not YAML: {one_line}. Compare it with nbs/experiments/neumf.yaml.") from None
