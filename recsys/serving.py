@@ -100,17 +100,18 @@ class Busy(RuntimeError):
 
 @dataclass(eq=False)
 class Waiting:
-    "A job, what it costs, and who waits for it"
+    "A job, what it costs, who waits for it, and since when"
     job:object
     cost:float
     future:asyncio.Future
+    since:float = 0.
 
 class Lane:
     "Jobs in the order in which they came, and how fast such jobs were answered lately"
     def __init__(self,
         most:int=1024,            # jobs that may wait
         patience:float=math.inf,  # seconds of work that may wait
-        pace:float=.002,          # seconds for a cost of 1, a guess until some have been answered
+        pace:float=.01,           # seconds for a cost of 1, a guess until some have been answered
     ):
         self.most, self.patience, self.pace = most, patience, pace
         self.jobs, self.cost = {}, 0.
@@ -131,8 +132,14 @@ class Lane:
             self.drop(w)
             if not w.future.done(): taken.append(w)
         return taken
+    def refuse(self, before:float):
+        "Tell those who came before some time, and still wait, that their turn does not come"
+        for w in list(self.jobs):   # the oldest are first
+            if w.since >= before: break
+            self.drop(w)
+            if not w.future.done(): w.future.set_exception(Busy("Its turn did not come in time. Try again in a moment, or ask for less.", self.seconds))
     def learn(self, cost:float, seconds:float):
-        "What a job took"
+        "What jobs took"
         self.pace += .2*(seconds/cost - self.pace)
     @property
     def seconds(self)->float:
@@ -161,10 +168,12 @@ class Batcher:
         light:float=8.,    # what costs more goes to the other lane
         steps=None,        # job -> generator that yields between slices and returns the result; None: in one slice
         queue:int=64,      # heavy jobs that may wait
-        patience:float=5., # seconds of heavy work that may wait
+        patience:float=4., # seconds of work that may wait, in each lane
+        late:float=6.,     # seconds after which a job's turn does not come any more
         quick:float=.02,   # seconds of a batch that count as quick
     ):
         self.answer, self.most, self.cost_of, self.limit, self.quick = answer, most, cost, light, quick
+        self.patience, self.late = patience, late
         self.steps = steps or in_one(answer)
         self.sizes = {"light": dict(most=waiting), "heavy": dict(most=queue, patience=patience)}
         self.batches, self.answered, self.left = 0, 0, 0   # left: jobs that nobody waited for any more
@@ -186,11 +195,11 @@ class Batcher:
         if loop is not self.loop: self._start(loop)
         cost = self.cost_of(job)
         lane = self.light if cost <= self.limit else self.heavy
-        if lane is self.light and lane.full:
-            raise Busy(f"{len(lane.jobs)} requests are waiting already. Try again in a moment.", lane.cost/self.most*self.took)
+        if lane is self.light and (lane.full or self._rest() > self.patience):
+            raise Busy(f"{len(lane.jobs)} requests are waiting already. Try again in a moment.", self._rest())
         if lane.full:
             raise Busy(f"{len(lane.jobs)} requests as long as this one are waiting already. Try again in a moment, or ask for less.", lane.seconds)
-        waiting = Waiting(job, cost, loop.create_future())
+        waiting = Waiting(job, cost, loop.create_future(), loop.time())
         lane.add(waiting)
         if lane is self.light: self._wake()
         else: loop.call_soon(self._turn)
@@ -201,6 +210,9 @@ class Batcher:
             raise
 
     # light jobs
+    def _rest(self)->float:
+        "Seconds that the light jobs in wait will take; a batch takes about the same for few and for many"
+        return self.light.cost/self.most*self.took if self.took < math.inf else 0.
     def _wake(self):
         if self.gathering or not self.light.jobs: return
         self.gathering = True
@@ -237,6 +249,7 @@ class Batcher:
     def _turn(self):
         "The thread's next work: a batch, or a slice of a heavy job; where both wait, in turns"
         if self.working: return
+        for lane in (self.light, self.heavy): lane.refuse(self.loop.time() - self.late)
         heavy = self._heavy_job()
         here = self.took < self.quick   # light jobs are answered in the loop
         if not here and (self.last == "heavy" or heavy is None) and (batch := self.light.take(self.most)):
@@ -303,14 +316,15 @@ class Ask:
     key:int        # orders equal scores: the user's code, or -1
 
 def cost(ask:Ask)->float:
-    "What a request costs, in plain lists for somebody known by few films"
+    "What a request costs, in plain lists for somebody known by few films, who are answered many at once"
     model, wish, likes = ask.served.run.model, ask.wish, len(ask.query.histories.items)
     folded = ask.key < 0 and hasattr(model, "fold_in")     # a stranger's vector is learned from the history first
     alone = 1 + (min(likes, 200)/40 if folded else likes/500)
     whole = alone + wish.k/100 + (wish.niche != 0) + (wish.k/20 if wish.diversity else 0)
     if not ask.reasons: return whole
     if type(model).explain is not Recommender.explain: return whole + wish.k*likes/5000
-    if getattr(model, "inner_product", False) and not model.predicts_stars: return whole + 2*alone
+    if getattr(model, "inner_product", False) and not model.predicts_stars:
+        return whole + (10*alone if folded else 2)   # a vector learned for one person takes as long as for a batch
     return whole + min(likes, MOST)*(1 + min(likes, 200)/40)   # each item left out in turn
 
 def together(queries)->Query: # of one person each
