@@ -1388,7 +1388,7 @@ def config_table(config:Config, result:Result)->str:
     flat, usual = (flatten(c.model_dump(mode="json")) for c in (config, Config(model={"name": config.model.name})))
     say = lambda v: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)
     rows = lambda keys: table(pd.DataFrame([(k, say(v)) for k, v in keys.items()], columns=["key", "value"]), kind="keys")
-    chosen = {k: v for k, v in flat.items() if k in ("name", "model.name", "data.name") or v != usual.get(k)}
+    chosen = {k: v for k, v in flat.items() if k in ("name", "model.name") or (v if k == "data.name" else v != usual.get(k))}
     return "<p>The keys that differ from their defaults.</p>" + rows(chosen) + folded(f"All {len(flat)} keys, defaults filled in", rows(flat | {f"resolved.{k}": v for k, v in result.fitted.resolved.items()}))
 
 def timing_table(result:Result)->str:
