@@ -448,7 +448,8 @@ class Guard(HttpToolsProtocol):
     most:int      # connections at once
     idle:dict     # connections that wait for a request; the one that has waited longest is first
     clients:dict  # address -> open connections
-    linger = 2.   # seconds in which a refusal may be read
+    linger = 2.   # seconds in which an answer or a refusal may be read
+    ahead = 16    # requests that may come before the first of them is answered
 
     # who is there
     def connection_made(self, transport):
@@ -492,7 +493,8 @@ class Guard(HttpToolsProtocol):
         self.idle[self] = None
         self._arm(self.limits.timeout)
     def _too_slow(self):
-        if self.transport.is_closing() or self.refused: self.transport.abort()   # does not read what it was sent
+        unread = self.transport.get_write_buffer_size() or self.running and not self.running[0].done()
+        if self.transport.is_closing() or self.refused or unread: self.transport.abort()   # does not read what it was sent
         elif self.began is None: self.transport.close()
         else: self._refuse(408, f"The header did not arrive whole within {self.limits.timeout:g} s.")
     def on_response_complete(self):
@@ -503,6 +505,7 @@ class Guard(HttpToolsProtocol):
         async def noted(scope, receive, send):
             self.running = asyncio.current_task(), cycle
             if not cycle.disconnected: await app(scope, receive, send)
+        self._arm(self.limits.timeout + self.linger)   # the gate answers in time; this is for who does not read it
         super()._start_asgi_task(cycle, noted)
 
     # what it sends
@@ -523,9 +526,9 @@ class Guard(HttpToolsProtocol):
     def on_headers_complete(self):
         if len(self.url) + sum(len(k) + len(v) + 4 for k, v in self.headers) > self.limits.max_header: self._stop(*self._too_large())
         if not self.url.startswith((b"/", b"*")) and self._elsewhere(): self._stop(400, "The address names another host than the Host header.")
+        if len(self.pipeline) >= self.ahead: self._stop(429, f"At most {self.ahead} requests may come before the first of them is answered.")
         self.scope["began"], self.began, self.head = self.began, None, None
         self.idle.pop(self, None)
-        self._arm(None)
         super().on_headers_complete()
     def _too_large(self):
         part = "address" if (long := 2*len(self.url) > self.limits.max_header) else "header"
@@ -607,6 +610,7 @@ def serve(
     with port_errors(config.host, config.port):
         for s in sockets: s.listen(2048)
     print(f"{', '.join(hub.names)}: http://{host}:{sockets[0].getsockname()[1]} (API: /docs)", flush=True)
+    logging.getLogger("uvicorn.error").addFilter(lambda r: r.levelno > logging.WARNING or not r.msg.startswith("Invalid HTTP"))   # a line for each would let anybody fill the disk
     server = uvicorn.Server(uvicorn.Config(app, http=guarded(config), ws="none", log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=config.grace))
     with contextlib.suppress(KeyboardInterrupt): server.run(sockets)   # it has ended in good order by then
 

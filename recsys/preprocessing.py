@@ -628,6 +628,10 @@ def _given_notes(frames, common, paths):
     for c in (USER, ITEM):
         said = lost_zeros(frames["train"][c], frames["test"][c], (paths["train"].name, paths["test"].name))
         if said: notes.append(said)
+        theirs, known = frames["test"][c], frames["train"][c]
+        if not theirs.isin(known).any():
+            notes.append(f"no {c} of {paths['test'].name} is in {paths['train'].name}: theirs look like {str(theirs.iloc[0])!r} "
+                         f"and {str(known.iloc[0])!r}. Do the files name them alike?")
     return notes
 
 def given_split(
