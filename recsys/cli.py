@@ -169,7 +169,9 @@ def test_table(metrics:dict # as metrics.json
               ):
     "Test metrics as rows, protocols as columns"
     import pandas as pd
-    columns = {p: {m: with_spread(values, m) for m in headline_metrics(values) if m in values} for p, values in metrics["test"].items()}
+    from recsys.evaluation import metric_name, protocol_name
+    columns = {protocol_name(p): {metric_name(m): with_spread(values, m) for m in headline_metrics(values) if m in values}
+               for p, values in metrics["test"].items()}
     return pd.DataFrame(columns).fillna("").rename_axis("metric").reset_index()
 
 # %% ../nbs/10_cli.ipynb #50ada186
@@ -181,9 +183,12 @@ def runs(json:Annotated[bool, typer.Option("--json", help="as JSON")]=False):
         folder = runs_folder()
         found = [told for path in sorted(folder.glob("[!.]*/metrics.json")) if (told := _headline(path)) is not None]
         if json: return print_json({"runs": found})
+        from recsys.evaluation import metric_name, protocol_name
         if not found: return print(f"No finished run in {folder}. `recsys run nbs/experiments/ease.yaml` makes one in less than a minute.")
         import pandas as pd
-        show(pd.DataFrame(found).astype({"seed": str}), f"{len(found)} finished runs in {folder}")
+        table = pd.DataFrame(found).astype({"seed": str})
+        table["protocol"], table["metric"] = table["protocol"].map(protocol_name), table["metric"].map(metric_name)
+        show(table, f"{len(found)} finished runs in {folder}")
 
 def _headline(path:Path)->dict|None:
     "What metrics.json says first; None for a file that cannot be read, which is named"

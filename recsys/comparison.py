@@ -6,7 +6,7 @@
 __all__ = ['LOWER', 'STYLES', 'bootstrap_means', 'bootstrap_interval', 'paired_t', 'randomization_test', 'holm', 'align',
            'compare', 'pool', 'RunValues', 'finished_runs', 'read_run', 'test_rows', 'flat', 'settings', 'comparable',
            'Comparison', 'unlike', 'compare_runs', 'comparison_table', 'said', 'winner', 'forest', 'difference_forest',
-           'p_text', 'outcome_bars', 'user_map', 'history_lengths', 'activity_segments', 'found_items',
+           'p_text', 'outcome_title', 'outcome_bars', 'user_map', 'history_lengths', 'activity_segments', 'found_items',
            'popularity_segments', 'segment_plot', 'cost_table', 'seconds', 'cost_plot', 'Published', 'CompareConfig',
            'published_table', 'with_interval', 'result_frame', 'pair_frame', 'published_frame', 'metrics_frame',
            'differing_keys', 'tiles', 'heading', 'result_note', 'published_note', 'how_to_read', 'cost_frame',
@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch, yaml
 from pydantic import Field, field_validator
 from scipy.special import stdtr, stdtrit
+from scipy.stats import binomtest
 from torch import Tensor
 from .data import ITEM, USER, Section, under_root, unknown
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
@@ -391,6 +392,13 @@ def p_text(p:float)->str:
     return "–" if p != p else "p\u00a0<\u00a0.001" if p < .001 else f"p\u00a0=\u00a0{p:.3f}".replace("0.", ".")
 
 # %% ../nbs/06b_comparison.ipynb #c11d8f87
+def outcome_title(row, # of `compare`
+                  name:str)->str: # of the other
+    "For how many users one of two is better, where more wins than losses, or fewer, are beyond chance"
+    decided = int(row.wins + row.losses)   # ties say nothing of the direction (sign test; Dixon & Mood, 1946)
+    if decided and binomtest(int(row.wins), decided).pvalue < .05: return f"{row.run} is better than {name} for {percent(row.wins/row.users)} of the users and worse for {percent(row.losses/row.users)}"
+    return f"Whether {row.run} serves more users better than {name}, or fewer, cannot be told: {row.wins:,} better, {row.losses:,} worse"
+
 def outcome_bars(c:Comparison, name:str|None=None): # None: the best
     "Figure: for how many users each run is better than one of them, equal, or worse"
     name = name or c.best
@@ -406,8 +414,7 @@ def outcome_bars(c:Comparison, name:str|None=None): # None: the best
             left += share
         ax.set(yticks=range(len(t)), yticklabels=t.run, xlim=(0, 100)); ax.set_ylim(len(t) - .4, -.6); ax.grid(False)
         fig.legend(ax.get_legend_handles_labels()[0], [f"{c.metric_name} better than with {clip(name, 24)}", "equal", "worse"], loc="outside lower left", ncols=3, fontsize=10.5, columnspacing=1.2)
-        first = t.iloc[0]
-        caption(ax, f"{first.run} is better than {name} for {percent(first.wins/first.users)} of the users and worse for {percent(first.losses/first.users)}", "share of users, %", width=55)
+        caption(ax, outcome_title(t.iloc[0], name), "share of users, %", width=55)
         return fig
     return themed(draw)()
 

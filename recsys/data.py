@@ -105,7 +105,8 @@ def replacing(
         yield temp
         if not temp.exists(): raise FileNotFoundError(f"Nothing was written to {temp.name}, so {path.name} stays as it was.")
         for p in ([temp, *temp.rglob("*")] if temp.is_dir() else [temp]): _fsync(p)
-        if path.is_dir(): os.replace(path, old)                # a folder cannot be replaced while it holds files
+        in_the_way = path.is_dir() or temp.is_dir() and path.exists()
+        if in_the_way: os.replace(path, old)                   # a folder that holds files cannot be replaced, and none replaces a file
         os.replace(temp, path); _fsync(path.parent)
     finally: _remove(temp); _remove(old)
 
@@ -121,7 +122,7 @@ class Section(BaseModel):
         if isinstance(data, dict):
             names = [n for k, f in cls.model_fields.items() for n in {k: 0, f.alias or k: 0}]
             for key in data:
-                if key not in names: raise unknown(f"{cls.__name__.removesuffix('Config').lower()} key", key, names)
+                if key not in names: raise unknown(f"{cls.__name__.removesuffix('Config').lower()} key".strip(), key, names)
         return data
 
 # %% ../nbs/00_data.ipynb #d83975fe
@@ -428,7 +429,7 @@ def _refuse(bad:np.ndarray, values:Iterable, what:str, line:Callable):
         raise ValueError(f"{what}: {bad.sum():,} of {len(bad):,} rows; the first is {values[at]} on {line(at)}.")
 
 # %% ../nbs/00_data.ipynb #f6bd829c
-_NO_IDS = ("NULL", "null", "nan", "NaN", "None", "<NA>", "\\N")    # what programs write where they have nothing
+_NO_IDS = ("NULL", "Null", "null", "nan", "NaN", "NAN", "None", "NONE", "none", "<NA>", "NA", "N/A", "n/a", "#N/A", "\\N")    # what programs write where they have nothing
 
 def check_ratings(
     ratings:pd.DataFrame,                 # user_id, item_id and perhaps rating, timestamp
@@ -440,11 +441,13 @@ def check_ratings(
     for name in (USER, ITEM):
         ids = ratings[name]
         bad = ids.isna()
-        if ids.dtype.kind not in "iu": bad |= ids.isin(_NO_IDS) | (ids.astype(str).str.strip() == "")
+        if ids.dtype.kind not in "iu":
+            text = ids.astype(str).str.strip()
+            bad |= (text == "") | text.isin(_NO_IDS)
         bad = bad.to_numpy()
         if bad.any():
             what = ids.iloc[int(bad.argmax())]
-            shown = repr(what) if what in _NO_IDS else "missing"
+            shown = repr(what) if isinstance(what, str) and what.strip() else "missing"
             _refuse(bad, [shown]*len(bad), f"Missing {name}", line)
     if RATING in ratings:
         r = ratings[RATING].to_numpy()
@@ -866,7 +869,7 @@ def _of_dates(column:pa.ChunkedArray, name:str, line:Callable)->np.ndarray:
     if pa.types.is_string(column.type):
         raw = column.to_pandas().str.strip()
         times = pd.to_datetime(raw, utc=True, errors="coerce", format="ISO8601")
-        _refuse(times.isna().to_numpy(), raw.map(_brief, na_action="ignore").to_numpy(), f"{name} is neither a number nor an ISO 8601 date", line)
+        _refuse(times.isna().to_numpy(), raw.map(lambda v: _brief(v) or "missing", na_action="ignore").to_numpy(), f"{name} is neither a number nor an ISO 8601 date", line)
         micro = times.dt.as_unit("us").astype("int64").to_numpy()
     else:
         _refuse(column.is_null().to_numpy(), ["missing"]*len(column), f"Missing {name}", line)
@@ -879,6 +882,8 @@ def _of_dates(column:pa.ChunkedArray, name:str, line:Callable)->np.ndarray:
 def _seconds(column:pa.ChunkedArray, name:str, line:Callable, notes:list|None=None)->np.ndarray:
     "Seconds since 1970: int64 if all are whole, else float64, exact to the microsecond"
     column = _plain(column)
+    if pa.types.is_string(column.type) and pc.all(pc.match_substring_regex(column, r"^\s*\d{1,18}\s*$"), min_count=1).as_py():
+        column = pc.utf8_trim_whitespace(column).cast(pa.int64())      # digits, which Parquet keeps as text
     t, notes = column.type, [] if notes is None else notes
     if pa.types.is_decimal(t): column = column.cast(pa.float64())
     if pa.types.is_integer(t) or pa.types.is_floating(t) or pa.types.is_decimal(t):
@@ -928,16 +933,16 @@ class _File:
         said = f"{self.path.name}: {unknown('column', column, [_brief(c, 30) for c in self.columns])}"
         first = f"Its first line is {_brief(', '.join(self.columns), 80)!r}"
         if self.text and any(re.fullmatch(_shape(pa.float64())[0], c) for c in self.columns):
-            said = f"{self.path.name} has no column {column!r}. {first}, and the first line must name the columns. If the file has no such line, name them in their order: {self.section}.names: [user_id, item_id, rating, timestamp]."
+            said = f"{self.path.name} has no column {column!r}. {first}, and the first line must name the columns. If the file has no such line, name them in their order: data.names: [user_id, item_id, rating, timestamp]."
         elif self.text and len(self.columns) == 1 and " " in self.columns[0]:
-            said = f"{self.path.name} has no column {column!r}. {first}, without a separator. Where blanks separate the columns, say so: {self.section}.separator: ' '."
+            said = f"{self.path.name} has no column {column!r}. {first}, without a separator. Where blanks separate the columns, say so: data.separator: ' '."
         elif key: said += f" Say what yours is called under {key}."
         raise ValueError(said)
 
     def guessed(self, asked:str|None)->list[str]:
         "A sentence where the encoding was found by a guess, for a reader to check"
         if not self.text or asked or self.text.encoding == "utf8": return []
-        return [f"{self.path.name} is not UTF-8 and is read as {self.text.encoding}, which its bytes look like; {self.section}.encoding names another"]
+        return [f"{self.path.name} is not UTF-8 and is read as {self.text.encoding}, which its bytes look like; data.encoding names another"]
 
     def table(self, types:dict)->pa.Table:
         "Some columns; `types` count for text alone"
@@ -958,11 +963,11 @@ def _file(path:Path, sep:str|None=None, names:Iterable[str]|None=None, encoding:
         try: encoding = codecs.lookup(encoding).name.replace("utf-8", "utf8")
         except LookupError: raise unknown("encoding", encoding, ["utf-8", "utf-16", *_ENCODINGS, "gbk", "latin-1"]) from None
         if encoding == "utf8" and not _is_utf8(path):
-            raise ValueError(f"{path.name} is not written in utf-8. Name its encoding: {section}.encoding (cp1252, gb18030 …), or leave it out.")
+            raise ValueError(f"{path.name} is not written in utf-8. Name its encoding: data.encoding (cp1252, gb18030 …), or leave it out.")
     encoding = encoding or _encoding(path)
     sep = {"\\t": "\t", "tab": "\t"}.get(sep, sep)
     if sep is not None and sep != "::" and (len(sep) != 1 or not sep.isascii()):
-        raise ValueError(f"{section}.separator is {sep!r}; expected one character, as ',', ';', '|', ' ', a tab ('\\t'), or '::'.")
+        raise ValueError(f"data.separator is {sep!r}; expected one character, as ',', ';', '|', ' ', a tab ('\\t'), or '::'.")
     if sep is None:                                                            # whatever the first line has most of
         _, first = next(_rows(path, Text("\0", quote=False, encoding=encoding)), (0, [""]))
         sep = max(_SEPARATORS, key=lambda s: (first[0].count(s), s == ","))
@@ -996,6 +1001,7 @@ def _time_type(file:_File, column:str, look:int=200)->pa.DataType:
     place = file.columns.index(column)
     values = [row[place].strip() for _, row in itertools.islice(rows, look) if len(row) == len(file.columns)]
     values = [v for v in values if v]
+    values = [re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", v) for v in values]      # a decimal comma
     numbers = [v for v in values if re.fullmatch(_shape(pa.float64())[0], v)]
     if len(numbers) < len(values)/2: return pa.string()
     return pa.int64() if all(re.fullmatch(_shape(pa.int64())[0], v) for v in numbers) else pa.float64()
@@ -1160,6 +1166,9 @@ def _side_table(
             elif key == ITEM and role == "year": out[role] = _years(values, c, file.line)
             elif key == ITEM and role == "title": out[role] = _texts(values, c)
             else: out[role] = _other(values, file.text.sep if file.text else None)
+    spare = [c for c in table.column_names if c not in theirs]
+    if key == ITEM and "title" not in names and spare:
+        said.append(f"no column is called title, so items go by their ids. Is it {' or '.join(spare[:5])}? Name it in {section}.item_columns (title: COLUMN)")
     notes += file.guessed(encoding) + [f"{path.name}: {sentence}" for sentence in said]
     return _complete(pd.DataFrame(out), key, ids, path.name, notes)
 

@@ -58,6 +58,8 @@ class DataConfig(Section):
     duplicates:str = Field("refuse", pattern="^(refuse|last)$", description="what happens to repeated (user, item) pairs")
     @model_validator(mode="after")
     def _one(self):
+        empty = next((key for key in ("name", "path", "items", "users") if getattr(self, key) == ""), None)
+        if empty: raise ValueError(f"data.{empty} is empty. Give it a value, or leave it out.")
         if self.name and self.path: raise ValueError("data.name and data.path are two different sources: give one")
         if self.name and self.name not in DATASETS: raise unknown("data set", self.name, DATASETS)
         roles = {"columns": ["user", "item", "rating", "timestamp"], "item_columns": ["item", *_ABOUT[ITEM]], "user_columns": ["user", *_ABOUT[USER]]}
@@ -132,7 +134,8 @@ class Config(Section):
         if not isinstance(sections, dict): return sections
         data, split = sections.get("data") or {}, sections.get("split") or {}
         given = split.get("name") if isinstance(split, dict) else getattr(split, "name", None)
-        if not isinstance(data, dict) or data.get("name") or data.get("path"): return sections
+        if not isinstance(data, dict): return sections
+        if any(data.get(key) is not None for key in ("name", "path")): return sections
         return sections | {"data": data if given == "given" else data | {"name": "ml-100k"}}
     @field_validator("model", mode="before")
     @classmethod
@@ -165,8 +168,17 @@ class Config(Section):
 # %% ../nbs/08_experiment.ipynb #92abd2ad
 def explain(error:ValidationError)->str:
     "A pydantic error in one line a problem, with the path of each key"
-    line = lambda e: (".".join(str(p) for p in e["loc"]) + ": " if e["loc"] else "") + e["msg"].removeprefix("Value error, ")
-    return "; ".join(line(e) for e in error.errors())
+    return "; ".join(_problem(e) for e in error.errors())
+
+def _problem(e:dict # one of pydantic's errors
+            )->str:
+    "Where it is, what is wrong, and what was given"
+    where = ".".join(map(str, e["loc"])) + ": " if e["loc"] else ""
+    if e["type"] == "value_error": return where + e["msg"].removeprefix("Value error, ")
+    if e["type"] == "missing": return where + e["msg"]
+    given = textwrap.shorten(repr(e["input"]), 60, placeholder=" …")
+    said = "expected a section, keys with their values" if e["type"] == "model_type" else e["msg"]
+    return f"{where}{said}, given {given}"
 
 def configure(sections:dict,             # name, seed, data, preprocessing, split, sampling, model, training, evaluation
               path:str|Path|None=None    # the file that they come from, to be named in an error
@@ -216,13 +228,25 @@ def section_value(sections, section, name):
     part = sections.get(section)
     return part.get(name) if isinstance(part, dict) else None
 
+class _OnceEach(yaml.SafeLoader):
+    "YAML in which no section names a key twice; yaml itself keeps the last one and says nothing"
+    def compose_mapping_node(self, anchor):
+        node, seen = super().compose_mapping_node(anchor), set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.value == "<<": continue
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise yaml.YAMLError(f"line {line} names the key {key.value!r} a second time; take one of the two out")
+            seen.add(key.value)
+        return node
+
 def read_yaml(path:Path)->dict:
     "The sections of a YAML file as they stand there"
     try: text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as e:
         byte = f"byte {e.start + 1} is {e.object[e.start]:#04x}"
         raise ValueError(f"{path} is not UTF-8 text: {byte}. Save it with the encoding UTF-8.") from None
-    try: sections = yaml.safe_load(text) or {}
+    try: sections = yaml.load(text, _OnceEach) or {}
     except yaml.YAMLError as e:
         one_line = " ".join(str(e).split())
         raise ValueError(f"{path} is not YAML: {one_line}. Compare it with nbs/experiments/neumf.yaml.") from None
@@ -346,8 +370,8 @@ def side_file(
     mine, theirs = same_ids([own[key], more[key]])
     known, word = theirs.isin(mine), key.removesuffix("_id")
     if not known.any():
-        raise ValueError(f"No {key} of {Path(path).name} is known to the ratings: theirs look like {mine.iloc[0]!r}, "
-                         f"the file's like {theirs.iloc[0]!r}. Is it the file for this data? "
+        raise ValueError(f"No {key} of {Path(path).name} is known to the ratings: theirs look like {str(mine.iloc[0])!r}, "
+                         f"the file's like {str(theirs.iloc[0])!r}. Is it the file for this data? "
                          f"Its column of ids is named in data.{word}_columns ({word}: COLUMN).")
     rows = laid_over(own.assign(**{key: mine}), more.assign(**{key: theirs})[known], key)
     return rows.assign(**{key: own[key].to_numpy()})
@@ -776,7 +800,8 @@ class Result:
 
 def say(row:dict, epochs:int, metric:str):
     "One plain line an epoch"
-    shown = [f"{k} {row[k]:.4f}" for k in ("loss", metric) if k in row]
+    names = {"loss": "loss"} | ({metric: metric_name(metric)} if metric else {})
+    shown = [f"{name} {row[k]:.4f}" for k, name in names.items() if k in row]
     print(f"epoch {row['epoch']:>3}/{epochs}  " + "  ".join(shown) + f"  {row['seconds']:.1f} s", flush=True)
 
 def new_model(config:Config, split:Split):
@@ -1387,7 +1412,7 @@ def config_table(config:Config, result:Result)->str:
     flat, usual = (flatten(c.model_dump(mode="json")) for c in (config, Config(model={"name": config.model.name})))
     say = lambda v: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)
     rows = lambda keys: table(pd.DataFrame([(k, say(v)) for k, v in keys.items()], columns=["key", "value"]), kind="keys")
-    chosen = {k: v for k, v in flat.items() if k in ("name", "model.name", "data.name") or v != usual.get(k)}
+    chosen = {k: v for k, v in flat.items() if k in ("name", "model.name") or (v if k == "data.name" else v != usual.get(k))}
     return "<p>The keys that differ from their defaults.</p>" + rows(chosen) + folded(f"All {len(flat)} keys, defaults filled in", rows(flat | {f"resolved.{k}": v for k, v in result.fitted.resolved.items()}))
 
 def timing_table(result:Result)->str:

@@ -105,7 +105,7 @@ def make_runs(jobs, # pairs of a configuration and a part
             if path.is_file(): continue
             made, turned = make_run(*job), 0
             with replacing(path) as new: new.write_text(json.dumps({"about": about_run(*job)} | made))
-            if say: say(f"— {job[0].model.name} {job[1]} seed {job[0].seed}: {job[0].training.metric} {made['valid']:.4f} on validation, {made['seconds']:.1f} s")
+            if say: say(f"— {job[0].model.name} {job[1]} seed {job[0].seed}: {metric_name(job[0].training.metric)} {made['valid']:.4f} on validation, {made['seconds']:.1f} s")
             path.with_suffix(".lock").unlink(missing_ok=True)   # whoever waits for it looks for the file first
         finally: lock.release()
     return [json.loads(p.read_text()) for p in paths]

@@ -213,6 +213,7 @@ class Histories:
     ratings:Tensor|None = None     # [nnz] float32
     positive:Tensor|None = None    # [nnz] bool
     timestamps:Tensor|None = None  # [nnz] seconds, as in `Interactions`
+    disliked:Tensor|None = None    # [nnz] bool: said to be "not for me", which is more than a low rating; None: nothing was
 
     def __len__(self): return len(self.offsets) - 1
     @property
@@ -229,11 +230,14 @@ class Histories:
             lengths = self.lengths[rows]
             offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
             at = torch.repeat_interleave(self.offsets[rows] - offsets[:-1], lengths) + torch.arange(int(offsets[-1]), device=rows.device)
-        return Histories(offsets, *(None if c is None else c[at] for c in (self.items, self.ratings, self.positive, self.timestamps)))
+        return Histories(offsets, *self.columns(lambda c: c[at]))
     def keep(self, mask:Tensor)->"Histories":
         "The same people, with only the entries where `mask` [nnz] holds"
         kept = torch.cat([mask.new_zeros(1, dtype=torch.int64), mask.long().cumsum(0)])[self.offsets]
-        return Histories(kept, *(None if c is None else c[mask] for c in (self.items, self.ratings, self.positive, self.timestamps)))
+        return Histories(kept, *self.columns(lambda c: c[mask]))
+    def columns(self, f)->list:
+        "`f` of every column but the offsets; None where there is none"
+        return [None if (c := getattr(self, k.name)) is None else f(c) for k in fields(self)[1:]]
     def to(self, device)->"Histories":
         return Histories(*(None if (c := getattr(self, f.name)) is None else c.to(device) for f in fields(self)))
 
@@ -624,6 +628,10 @@ def _given_notes(frames, common, paths):
     for c in (USER, ITEM):
         said = lost_zeros(frames["train"][c], frames["test"][c], (paths["train"].name, paths["test"].name))
         if said: notes.append(said)
+        theirs, known = frames["test"][c], frames["train"][c]
+        if not theirs.isin(known).any():
+            notes.append(f"no {c} of {paths['test'].name} is in {paths['train'].name}: theirs look like {str(theirs.iloc[0])!r} "
+                         f"and {str(known.iloc[0])!r}. Do the files name them alike?")
     return notes
 
 def given_split(

@@ -336,7 +336,7 @@ def person(
         raise ValueError(f"{title(wrong[0][0])} is rated {wrong[0][1]}; ratings go from {low:g} to {high:g}.")
     if len(set(items)) < len(items): raise ValueError(f"{title(next(i for i in items if items.count(i) > 1))}: it stands twice among likes, dislikes and ratings. Name each once.")
     stars = torch.tensor([low]*len(dislikes) + [high]*len(likes) + [s for _, s in ratings], dtype=torch.float32)
-    h = _one(torch.tensor(items, dtype=torch.int64), positive=stars >= least, ratings=None if scale is None else stars,
+    h = _one(torch.tensor(items, dtype=torch.int64), positive=stars >= least, disliked=(stars <= low) & (stars < least), ratings=None if scale is None else stars,
              timestamps=None if run.latest is None else torch.full((len(items),), run.latest))
     return Query(torch.tensor([-1]), h)
 

@@ -218,7 +218,7 @@ def left_out_in_slices(run:Run, query:Query, items:Tensor):
     whole = torch.arange(len(h.items)).repeat(len(latest) + 1, 1)
     keep = torch.ones_like(whole, dtype=torch.bool); keep[torch.arange(len(latest)), latest] = False
     offsets = F.pad(keep.sum(1).cumsum(0), (1, 0))
-    cut = Histories(offsets, *(None if c is None else c[whole[keep]] for c in (h.items, h.ratings, h.positive, h.timestamps)))
+    cut = Histories(offsets, *h.columns(lambda c: c[whole[keep]]))
     strangers = lambda x: None if x is None else x.expand(len(cut), *x.shape[1:])
     asked, scores = Query(torch.full((len(cut),), -1), cut, strangers(query.now), strangers(query.features)), []
     for rows in torch.arange(len(cut)).split(AT_ONCE):

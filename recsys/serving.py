@@ -332,7 +332,10 @@ def together(queries)->Query: # of one person each
     hs = [q.histories for q in queries]
     column = lambda name: None if getattr(hs[0], name) is None else torch.cat([getattr(h, name) for h in hs])
     offsets = torch.tensor([0, *(len(h.items) for h in hs)]).cumsum(0)
-    return Query(torch.cat([q.users for q in queries]), Histories(offsets, *map(column, ("items", "ratings", "positive", "timestamps"))))
+    columns = [*map(column, ("items", "ratings", "positive", "timestamps"))]
+    none = lambda h: torch.zeros(len(h.items), dtype=torch.bool)   # of known users nobody knows any
+    if any(h.disliked is not None for h in hs): columns.append(torch.cat([none(h) if h.disliked is None else h.disliked for h in hs]))
+    return Query(torch.cat([q.users for q in queries]), Histories(offsets, *columns))
 
 def answer_all(asks:list)->list: # an Answer each, or the exception that its request met
     "Answer a batch: one call of each model"

@@ -328,7 +328,7 @@ def said(study, s:Sweep):
     mine = [t for t in study.get_trials(deepcopy=False) if t.user_attrs.get("worker") == _me() and t.state.is_finished()]
     t, best = max(mine, key=lambda t: t.datetime_complete), best_trial(study)
     value = "pruned" if t.state == TrialState.PRUNED else f"{t.value:.4f}"
-    print(f"trial {t.number:>3}  {s.metric} {value}" + (f"  best {best.value:.4f} (trial {best.number})" if best else "") + f"  {t.duration.total_seconds():.1f} s  " + " ".join(f"{a.path}={number(a.value(t.params[a.path]))}" for a in s.axes), flush=True)
+    print(f"trial {t.number:>3}  {metric_name(s.metric)} {value}" + (f"  best {best.value:.4f} (trial {best.number})" if best else "") + f"  {t.duration.total_seconds():.1f} s  " + " ".join(f"{a.path}={number(a.value(t.params[a.path]))}" for a in s.axes), flush=True)
 
 # %% ../nbs/08a_sweep.ipynb #ab017ccd
 def search(s:Sweep, storage:str|Path|None=None, # file or URL; None: data/sweeps/NAME.db

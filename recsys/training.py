@@ -364,14 +364,15 @@ class _bar:
 def plot_history(history:pd.DataFrame, metric:str, best_epoch:int):
     "Loss and validation metric over the epochs, the chosen epoch marked; returns the figure"
     from recsys.eda import PALETTE, canvas, caption, themed
-    validated = metric in history
+    from recsys.evaluation import metric_name
+    validated, shown = metric in history, metric_name(metric)
     def draw():
         fig, axes = canvas(ncols=1 + validated, squeeze=False)
-        for ax, name, label in zip(axes[0], ("loss", metric), ("training loss", f"{metric.replace('_', '@')} on validation")):
+        for ax, name, label in zip(axes[0], ("loss", metric), ("training loss", f"{shown} on validation")):
             points = history[["epoch", name]].dropna()
             ax.plot(points.epoch, points[name], marker="o", ms=3.5, color=PALETTE["main"])
             ax.axvline(best_epoch, ls="--", lw=1.2, color=PALETTE["accent"])
             ax.set(xlabel="epoch", ylabel=label); ax.xaxis.get_major_locator().set_params(integer=True)
-        caption(axes[0, 0], f"Epoch {best_epoch} was chosen" + (f": {metric.replace('_', '@')} {history.loc[history.epoch == best_epoch, metric].iloc[0]:.3f} on validation" if validated else ""), "epoch", "training loss")
+        caption(axes[0, 0], f"Epoch {best_epoch} was chosen" + (f": {shown} {history.loc[history.epoch == best_epoch, metric].iloc[0]:.3f} on validation" if validated else ""), "epoch", "training loss")
         return fig
     return themed(draw)()

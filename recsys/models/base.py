@@ -29,6 +29,7 @@ class Recommender:
     Config:ClassVar[type[ModelConfig]] = ModelConfig
     uses:ClassVar[frozenset] = frozenset({"training.device", "training.threads", "training.metric", "training.refit"})   # sections, or keys of sections, that it reads; other keys of training and sampling are refused
     needs:ClassVar[frozenset] = frozenset()   # what the data must have: rating, timestamp, genres
+    hears_dislikes:ClassVar[bool] = False   # what `Histories.disliked` marks moves the scores of other items
     uses_now:ClassVar[bool] = False   # predictions move with `Query.now`: each is then asked at its own time
     def __init__(self,
         config:ModelConfig,  # the model's own section

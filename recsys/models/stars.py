@@ -362,7 +362,7 @@ class BayesianMF(Recommender):
     "The average over draws from the posterior of matrix factorization (Salakhutdinov & Mnih 2008; side information as in Simm et al. 2017)"
     name, Config, needs = "bayesian-mf", BayesianMFConfig, frozenset({"rating"})
     chunk_floats = 2**22   # gathered at once
-    predicts_stars = True
+    predicts_stars = hears_dislikes = True   # by its stars
     _tensors = ("scale", "users", "items", "axes", "center", "norm", "coef", "precision", "alpha", "rate")
     def __init__(self, config, n_users, n_items, sampling):
         super().__init__(config, n_users, n_items, sampling)
