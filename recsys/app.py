@@ -626,7 +626,7 @@ def serve(
     with port_errors(config.host, config.port): sockets = bound(config.host, config.port)
     torch.set_num_threads(threads)
     sys.setswitchinterval(.001)   # a slice of heavy work lets go of Python sooner when the loop has something to do
-    hub = Hub(runs, root, device, patience=.5*config.timeout, late=.7*config.timeout)   # what is let in has time to be answered
+    hub = Hub(runs, root, device, patience=.5*config.timeout, late=.6*config.timeout, over=.9*config.timeout)   # what is let in has time to be answered
     app = create_app(hub, config)
     host = f"[{config.host}]" if ":" in config.host else config.host
     gc.collect(); gc.freeze()   # what is loaded stays: the collector need not walk through it, and nobody waits meanwhile
