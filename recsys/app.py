@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['TITLES', 'CSP', 'HEADERS', 'log', 'Id', 'MOST', 'EXPLAINED', 'REFUSALS', 'ABOUT', 'WEB', 'FieldError', 'Problem',
            'problem', 'invalid', 'ServeConfig', 'Gate', 'Itself', 'Meters', 'Options', 'Taste', 'Film', 'Reason',
-           'Recommended', 'Films', 'Found', 'User', 'Model', 'Models', 'as_json', 'film_list', 'codes_of', 'wish_of',
-           'api_routes', 'operator_routes', 'Files', 'page_routes', 'create_app', 'Guard', 'guarded', 'port_errors',
-           'bound', 'serve', 'Started']
+           'Recommended', 'Films', 'Found', 'User', 'Model', 'Models', 'as_json', 'film_list', 'why_none', 'codes_of',
+           'wish_of', 'api_routes', 'operator_routes', 'Files', 'page_routes', 'create_app', 'Guard', 'guarded',
+           'port_errors', 'bound', 'serve', 'Started']
 
 # %% ../nbs/09_app.ipynb #edc31816
 import asyncio, base64, binascii, contextlib, errno, gc, hmac, logging, math, re, signal, socket, subprocess, sys, tempfile, time, urllib.request
@@ -243,10 +243,12 @@ class Films(BaseModel):
     model:str
     revision:str = Field(description="which weights answered")
     items:list[Recommended]
+    note:str|None = Field(None, description="why the list is empty, where it is")
 
 class Found(BaseModel):
     "Titles that fit, best first"
     items:list[Film]
+    note:str|None = Field(None, description="why the list is empty, where it is")
 
 class User(BaseModel):
     "A user of the data"
@@ -277,7 +279,11 @@ class Models(BaseModel):
 # %% ../nbs/09_app.ipynb #81f964cd
 def as_json(content, status=200)->Response: return Response(orjson.dumps(content), status, media_type="application/json")
 
-def film_list(served:Served, answer:Answer)->dict:
+def film_list(
+    served:Served,
+    answer:Answer,
+    why_empty:str="",  # said of a list without items
+)->dict:
     "`Films` as plain values"
     films, out = served.films, []
     for rank, (code, score) in enumerate(zip(answer.items, answer.scores), 1):
@@ -285,7 +291,15 @@ def film_list(served:Served, answer:Answer)->dict:
         if answer.stars is not None: film["stars"] = answer.stars[rank-1]
         if answer.because is not None: film["because"] = [{"item_id": films[c]["item_id"], "title": films[c]["title"], "share": s} for c, s in answer.because[rank-1]]
         out.append(film)
-    return {"model": served.name, "revision": served.revision, "items": out}
+    said = {"model": served.name, "revision": served.revision, "items": out}
+    return said if out else said | {"note": why_empty or f"No {served.run.word} is left to list."}
+
+def why_none(served:Served, wish:Wish)->str:
+    "What to say of an empty list"
+    word = served.run.word
+    filters = [n for n in ("genres", "without", "from_year", "to_year", "least", "hide") if getattr(wish, n)]
+    if filters: return f"No {word} that is new to this person passes: {', '.join(filters)}. Loosen a filter."
+    return f"No {word} is left to recommend: this person knows them all."
 
 def codes_of(served:Served, taste:Taste)->dict:
     "Keyword arguments of `person`; `RequestValidationError` names the places of all unknown ids"
@@ -341,13 +355,13 @@ def api_routes(app:FastAPI, hub:Hub):
     async def recommend(taste:Taste):
         served = _named(hub, taste.model)
         query, wish = person(served.run, **codes_of(served, taste)), wish_of(taste)
-        return as_json(film_list(served, await hub.ask(served, query, wish, taste.explain)))
+        return as_json(film_list(served, await hub.ask(served, query, wish, taste.explain), why_none(served, wish)))
 
     @app.get("/v1/users/{user_id}/recommendations", response_model=Films, tags=["recommend"], summary="A list for a user of the data")
     async def recommend_user(user_id:UserId, options:Annotated[Options, InQuery()]):
         served = _named(hub, options.model)
         code, wish = user(served, user_id), wish_of(options)
-        return as_json(film_list(served, await hub.ask(served, people(served.run, torch.tensor([code])), wish, options.explain, code)))
+        return as_json(film_list(served, await hub.ask(served, people(served.run, torch.tensor([code])), wish, options.explain, code), why_none(served, wish)))
 
     @app.get("/v1/users/{user_id}", response_model=User, tags=["look up"], summary="What is known of a user")
     async def one_user(user_id:UserId, model:ModelName=None, n:Annotated[int, InQuery(ge=0, le=1000, description="latest items of the history")]=20):
@@ -361,7 +375,8 @@ def api_routes(app:FastAPI, hub:Hub):
     @app.get("/v1/items", response_model=Found, tags=["look up"], summary="Search titles; misspelt ones are found")
     async def search(q:Annotated[str, InQuery(max_length=200, description="a title or a part of one")], limit:Annotated[int, InQuery(ge=1, le=100)]=10, model:ModelName=None):
         served = _named(hub, model)
-        return as_json({"items": [served.films[c] for c in await asyncio.to_thread(served.titles.search, q, limit)]})
+        found = [served.films[c] for c in await asyncio.to_thread(served.titles.search, q, limit)]
+        return as_json({"items": found} if found else {"items": [], "note": f"No title comes close to {q[:80]!r}."})
 
     @app.get("/v1/items/{item_id}", response_model=Film, tags=["look up"], summary="An item")
     async def one_item(item_id:ItemId, model:ModelName=None):
@@ -371,7 +386,7 @@ def api_routes(app:FastAPI, hub:Hub):
     @app.get("/v1/items/{item_id}/similar", response_model=Films, tags=["recommend"], summary="Items like one")
     async def similar(item_id:ItemId, k:Annotated[int, InQuery(ge=1, le=1000)]=10, least:Annotated[int, InQuery(ge=0, le=10**9, description="interactions that an item needs")]=5, model:ModelName=None):
         served = _named(hub, model)
-        return as_json(film_list(served, await hub.similar(served, item(served, item_id), k, least)))
+        return as_json(film_list(served, await hub.similar(served, item(served, item_id), k, least), f"No other {served.run.word} has {least} interactions that the model learned from. Lower 'least'."))
 
     @app.get("/v1/models", response_model=Models, tags=["models"], summary="What is served")
     async def models(): return as_json({"models": [_model(hub, hub.get(n)) for n in hub.names]})
@@ -603,7 +618,7 @@ def serve(
     with port_errors(config.host, config.port): sockets = bound(config.host, config.port)
     torch.set_num_threads(threads)
     sys.setswitchinterval(.001)   # a slice of heavy work lets go of Python sooner when the loop has something to do
-    hub = Hub(runs, root, device, patience=.4*config.timeout, late=.6*config.timeout)   # what is let in has time to be answered
+    hub = Hub(runs, root, device, patience=.5*config.timeout, late=.7*config.timeout)   # what is let in has time to be answered
     app = create_app(hub, config)
     host = f"[{config.host}]" if ":" in config.host else config.host
     gc.collect(); gc.freeze()   # what is loaded stays: the collector need not walk through it, and nobody waits meanwhile
