@@ -461,7 +461,7 @@ class Guard(HttpToolsProtocol):
     "One connection: uvicorn's, with limits on what comes in before a request is whole. `guarded` sets what all connections share"
     limits:ServeConfig
     most:int      # connections at once
-    idle:dict     # connections that wait for a request; the one that has waited longest is first
+    idle:dict     # connections that wait for a request or its body; the one that has waited longest is first
     clients:dict  # address -> open connections
     linger = 2.   # seconds in which an answer or a refusal may be read
     ahead = 16    # requests that may come before the first of them is answered
@@ -472,6 +472,7 @@ class Guard(HttpToolsProtocol):
         self.head, self.fresh = None, False       # bytes of the header under way, and whether it began in this piece
         self.began = self.timer = self.refusal = self.running = None
         self.counted, self.refused, self.ignored = True, False, 0
+        self.body = False   # whether a request's header has come, and its body is on its way
         self.address = self.client[0] if self.client else ""
         self.clients[self.address] = self.clients.get(self.address, 0) + 1
         crowded = sum(self.clients.values()) > self.most
@@ -526,7 +527,7 @@ class Guard(HttpToolsProtocol):
     # what it sends
     def data_received(self, data):
         if self.refused: return self._ignore(data)
-        if self.began is None and self in self.idle:
+        if self.began is None and self in self.idle and not self.body:
             self.began = time.monotonic()
             self._arm(self.limits.timeout)
         self.fresh = False
@@ -543,8 +544,12 @@ class Guard(HttpToolsProtocol):
         if not self.url.startswith((b"/", b"*")) and self._elsewhere(): self._stop(400, "The address names another host than the Host header.")
         if len(self.pipeline) >= self.ahead: self._stop(429, f"At most {self.ahead} requests may come before the first of them is answered.")
         self.scope["began"], self.began, self.head = self.began, None, None
-        self.idle.pop(self, None)
+        self.body = True
         super().on_headers_complete()
+    def on_message_complete(self):
+        self.body = False
+        if self.cycle and not self.cycle.response_complete: self.idle.pop(self, None)   # it is our turn
+        super().on_message_complete()
     def _too_large(self):
         part = "address" if (long := 2*len(self.url) > self.limits.max_header) else "header"
         return 414 if long else 431, f"The {part} is too long: a request's address and header may have {self.limits.max_header:,} bytes together."
