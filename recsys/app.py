@@ -472,7 +472,7 @@ class Guard(HttpToolsProtocol):
         self.head, self.fresh = None, False       # bytes of the header under way, and whether it began in this piece
         self.began = self.timer = self.refusal = self.running = None
         self.counted, self.refused, self.ignored = True, False, 0
-        self.body = False   # whether a request's header has come, and its body is on its way
+        self.body, self.came = False, 0   # whether a request's header has come, and its body is on its way; bytes that came since
         self.address = self.client[0] if self.client else ""
         self.clients[self.address] = self.clients.get(self.address, 0) + 1
         crowded = sum(self.clients.values()) > self.most
@@ -530,6 +530,9 @@ class Guard(HttpToolsProtocol):
         if self.began is None and self in self.idle and not self.body:
             self.began = time.monotonic()
             self._arm(self.limits.timeout)
+        if self.body and not self.cycle.response_complete:
+            self.came += len(data)   # the gate counts what a body says; what stands around it, as trailers, is counted here
+            if self.came > 4*self.limits.max_body: return self.transport.abort()
         self.fresh = False
         super().data_received(data)
         if self.refused or self.head is None or self.fresh: return   # how much of this piece is the header's is not known
@@ -544,7 +547,7 @@ class Guard(HttpToolsProtocol):
         if not self.url.startswith((b"/", b"*")) and self._elsewhere(): self._stop(400, "The address names another host than the Host header.")
         if len(self.pipeline) >= self.ahead: self._stop(429, f"At most {self.ahead} requests may come before the first of them is answered.")
         self.scope["began"], self.began, self.head = self.began, None, None
-        self.body = True
+        self.body, self.came = True, 0
         super().on_headers_complete()
     def on_message_complete(self):
         self.body = False
