@@ -10,18 +10,18 @@ __all__ = ['PATHS', 'NEEDS', 'TRAINING', 'KIND', 'log', 'LATE', 'STYLE', 'SHIPPE
            'threshold_fits_the_scale', 'check_needs', 'laid_over', 'side_file', 'load_tables', 'fitted_together',
            'data_notes', 'prepare', 'validator', 'Outputs', 'outputs', 'finished', 'ran', 'same_run', 'run_state',
            'claim', 'settle', 'locked', 'environment', 'peak_rss_mb', 'JsonLines', 'logged', 'flatten', 'epoch_metrics',
-           'final_metrics', 'tracking', 'experiment_id', 'reason', 'Record', 'Lists', 'commanded', 'recorded', 'opened',
-           'reopened', 'created', 'load_of_machine', 'Result', 'say', 'new_model', 'train', 'by_code', 'write_results',
-           'collect', 'stage', 'run', 'catch_up', 'close', 'room', 'measured', 'beyond_full', 'beyond_lists',
-           'spread_out', 'summarize', 'reopen', 'run_all', 'known_parent', 'run_split', 'run_model', 'evaluate_run',
-           'main_metrics', 'Means', 'plain_model', 'squared', 'beside', 'yardstick', 'Yard', 'written_metrics',
-           'best_rival', 'against', 'yardsticks', 'table', 'number', 'duration', 'folded', 'title', 'data_sentence',
-           'metric_frame', 'headline', 'tiles', 'better_or_not', 'warnings', 'intervals', 'chance', 'why_sentence',
-           'alike', 'as_good_epochs', 'learning_sentence', 'epoch_table', 'segment_tables', 'told_apart', 'beyond_html',
-           'audit_html', 'items_by_code', 'data_pictures', 'config_table', 'timing_table', 'describe', 'show', 'part',
-           'left_out', 'shipped', 'own_kernel', 'tidy', 'render', 'overview', 'through_papermill', 'import_papermill',
-           'say_line', 'execute', 'what_is_kept', 'checkpoint_epoch', 'end_records', 'execute_report', 'compare_config',
-           'execute_compare', 'execute_compare_file']
+           'final_metrics', 'tracking', 'experiment_id', 'runs_page', 'reason', 'Record', 'Lists', 'commanded',
+           'recorded', 'opened', 'reopened', 'created', 'load_of_machine', 'Result', 'say', 'new_model', 'train',
+           'by_code', 'write_results', 'collect', 'stage', 'run', 'catch_up', 'close', 'room', 'measured',
+           'beyond_full', 'beyond_lists', 'spread_out', 'summarize', 'reopen', 'run_all', 'known_parent', 'run_split',
+           'run_model', 'evaluate_run', 'main_metrics', 'Means', 'plain_model', 'squared', 'beside', 'yardstick',
+           'Yard', 'written_metrics', 'best_rival', 'against', 'yardsticks', 'table', 'number', 'duration', 'folded',
+           'title', 'data_sentence', 'metric_frame', 'headline', 'tiles', 'better_or_not', 'warnings', 'intervals',
+           'chance', 'why_sentence', 'alike', 'as_good_epochs', 'learning_sentence', 'epoch_table', 'segment_tables',
+           'told_apart', 'beyond_html', 'audit_html', 'items_by_code', 'data_pictures', 'config_table', 'timing_table',
+           'describe', 'show', 'part', 'left_out', 'shipped', 'own_kernel', 'tidy', 'render', 'overview',
+           'through_papermill', 'import_papermill', 'say_line', 'execute', 'what_is_kept', 'checkpoint_epoch',
+           'end_records', 'execute_report', 'compare_config', 'execute_compare', 'execute_compare_file']
 
 # %% ../nbs/08_experiment.ipynb #8ee757ea
 import contextlib, copy, errno, hashlib, html, json, logging, os, platform, re, resource, shutil, signal, subprocess, sys, tempfile, textwrap, threading, time, traceback
@@ -558,7 +558,7 @@ def final_metrics(metrics:dict # as metrics.json
     return {k: v for k, v in flat.items() if isinstance(v, (int, float))}
 
 # %% ../nbs/08_experiment.ipynb #1f3757c6
-KIND = ("mlflow.experimentKind", "custom_model_development")   # else MLflow's page takes the experiment for one of language models, and hides its runs
+KIND = ("mlflow.experimentKind", "custom_model_development")   # of experiment; MLflow's page goes by its address, too: see `runs_page`
 _made = {}                                                     # database -> how often it was begun by this process
 
 def tracking(where:Path):
@@ -613,6 +613,12 @@ def experiment_id(client, artifacts:str|None=None)->str:
     if found.lifecycle_stage == "deleted": raise RuntimeError(f"its experiment 'recsys' was deleted: bring it back by `mlflow experiments restore --experiment-id {found.experiment_id}`")
     if KIND[0] not in found.tags: client.set_experiment_tag(found.experiment_id, *KIND)
     return found.experiment_id
+
+def runs_page(port:int=5000 # of MLflow's server on this machine
+             )->str:
+    "The address that opens on the runs; under its front page MLflow shows an experiment as one of language models, without them"
+    id = experiment_id(tracking(outputs().mlflow).MlflowClient())
+    return f"http://127.0.0.1:{port}/#/experiments/{id}/runs?workflowType=machine_learning"
 
 def reason(error:BaseException)->str:
     "What an error says, in a few words: its innermost cause"
@@ -1562,7 +1568,7 @@ def through_papermill(
     if progress: progress("stage: start")
     with tempfile.TemporaryDirectory() as d, _told(progress):
         done = Path(d)/Path(notebook).name
-        try: pm.execute_notebook(str(shipped(notebook)), str(done), parameters=parameters, log_output=progress is not None, progress_bar=False, cwd=str(project_root()), kernel_name="python3", kernel_manager_class=own_kernel(),
+        try: pm.execute_notebook(str(shipped(notebook)), str(done), parameters=parameters, log_output=progress is not None, progress_bar=False, cwd=str(project_root()), start_timeout=600, kernel_name="python3", kernel_manager_class=own_kernel(),
                                  extra_arguments=["--IPKernelApp.log_level=40"], shutdown_kernel="immediate")   # all is written when the last cell is done
         except PapermillExecutionError as e: raise RuntimeError(f"{what} stopped: " + (e.evalue if e.ename == "RuntimeError" else f"{e.ename}: {e.evalue}")) from None
         except DeadKernelError: raise RuntimeError(f"{what} stopped: its process was killed. The system does so when memory runs out: take smaller values of the model, or close other programs, and start it again to go on") from None

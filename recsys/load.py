@@ -83,10 +83,12 @@ def drive(
     from recsys import load   # by name, for another process imports it
     context = multiprocessing.get_context("spawn"); out = context.Queue()
     crowd = context.Process(target=load._crowd, args=(out, port, requests, connections, seconds), daemon=True); crowd.start()
-    while True:
-        try: told = out.get(timeout=1); break
+    told = None
+    while told is None:
+        ended = not crowd.is_alive()   # asked first: what it told before its end is there by now
+        try: told = out.get(timeout=1)
         except queue.Empty:
-            if not crowd.is_alive(): raise RuntimeError(f"The crowd ended with exit code {crowd.exitcode} and told nothing.") from None
+            if ended: raise RuntimeError(f"The crowd ended with exit code {crowd.exitcode} and told nothing.") from None
     crowd.join()
     if isinstance(told, OSError): raise ConnectionError(f"Nobody answers at port {port} ({told}). Is the service there?")
     seen, took = told
