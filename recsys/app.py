@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['TITLES', 'CSP', 'HEADERS', 'log', 'Id', 'MOST', 'EXPLAINED', 'REFUSALS', 'ABOUT', 'WEB', 'FieldError', 'Problem',
            'problem', 'invalid', 'ServeConfig', 'Gate', 'Itself', 'Meters', 'Options', 'Taste', 'Film', 'Reason',
-           'Recommended', 'Films', 'Found', 'User', 'Model', 'Models', 'as_json', 'film_list', 'codes_of', 'wish_of',
-           'api_routes', 'operator_routes', 'Files', 'page_routes', 'create_app', 'Guard', 'guarded', 'port_errors',
-           'bound', 'serve', 'Started']
+           'Recommended', 'Films', 'Found', 'User', 'Model', 'Models', 'as_json', 'film_list', 'why_none', 'codes_of',
+           'wish_of', 'api_routes', 'operator_routes', 'Files', 'page_routes', 'create_app', 'Guard', 'guarded',
+           'port_errors', 'bound', 'serve', 'Started']
 
 # %% ../nbs/09_app.ipynb #edc31816
 import asyncio, base64, binascii, contextlib, errno, gc, hmac, logging, math, os, re, signal, socket, subprocess, sys, tempfile, time, urllib.request
@@ -244,10 +244,12 @@ class Films(BaseModel):
     model:str
     revision:str = Field(description="which weights answered")
     items:list[Recommended]
+    note:str|None = Field(None, description="why the list is empty, where it is")
 
 class Found(BaseModel):
     "Titles that fit, best first"
     items:list[Film]
+    note:str|None = Field(None, description="why the list is empty, where it is")
 
 class User(BaseModel):
     "A user of the data"
@@ -278,7 +280,11 @@ class Models(BaseModel):
 # %% ../nbs/09_app.ipynb #81f964cd
 def as_json(content, status=200)->Response: return Response(orjson.dumps(content), status, media_type="application/json")
 
-def film_list(served:Served, answer:Answer)->dict:
+def film_list(
+    served:Served,
+    answer:Answer,
+    why_empty:str="",  # said of a list without items
+)->dict:
     "`Films` as plain values"
     films, out = served.films, []
     for rank, (code, score) in enumerate(zip(answer.items, answer.scores), 1):
@@ -286,7 +292,15 @@ def film_list(served:Served, answer:Answer)->dict:
         if answer.stars is not None: film["stars"] = answer.stars[rank-1]
         if answer.because is not None: film["because"] = [{"item_id": films[c]["item_id"], "title": films[c]["title"], "share": s} for c, s in answer.because[rank-1]]
         out.append(film)
-    return {"model": served.name, "revision": served.revision, "items": out}
+    said = {"model": served.name, "revision": served.revision, "items": out}
+    return said if out else said | {"note": why_empty or f"No {served.run.word} is left to list."}
+
+def why_none(served:Served, wish:Wish)->str:
+    "What to say of an empty list"
+    word = served.run.word
+    filters = [n for n in ("genres", "without", "from_year", "to_year", "least", "hide") if getattr(wish, n)]
+    if filters: return f"No {word} that is new to this person passes: {', '.join(filters)}. Loosen a filter."
+    return f"No {word} is left to recommend: this person knows them all."
 
 def codes_of(served:Served, taste:Taste)->dict:
     "Keyword arguments of `person`; `RequestValidationError` names the places of all unknown ids"
@@ -342,13 +356,13 @@ def api_routes(app:FastAPI, hub:Hub):
     async def recommend(taste:Taste):
         served = _named(hub, taste.model)
         query, wish = person(served.run, **codes_of(served, taste)), wish_of(taste)
-        return as_json(film_list(served, await hub.ask(served, query, wish, taste.explain)))
+        return as_json(film_list(served, await hub.ask(served, query, wish, taste.explain), why_none(served, wish)))
 
     @app.get("/v1/users/{user_id}/recommendations", response_model=Films, tags=["recommend"], summary="A list for a user of the data")
     async def recommend_user(user_id:UserId, options:Annotated[Options, InQuery()]):
         served = _named(hub, options.model)
         code, wish = user(served, user_id), wish_of(options)
-        return as_json(film_list(served, await hub.ask(served, people(served.run, torch.tensor([code])), wish, options.explain, code)))
+        return as_json(film_list(served, await hub.ask(served, people(served.run, torch.tensor([code])), wish, options.explain, code), why_none(served, wish)))
 
     @app.get("/v1/users/{user_id}", response_model=User, tags=["look up"], summary="What is known of a user")
     async def one_user(user_id:UserId, model:ModelName=None, n:Annotated[int, InQuery(ge=0, le=1000, description="latest items of the history")]=20):
@@ -362,7 +376,8 @@ def api_routes(app:FastAPI, hub:Hub):
     @app.get("/v1/items", response_model=Found, tags=["look up"], summary="Search titles; misspelt ones are found")
     async def search(q:Annotated[str, InQuery(max_length=200, description="a title or a part of one")], limit:Annotated[int, InQuery(ge=1, le=100)]=10, model:ModelName=None):
         served = _named(hub, model)
-        return as_json({"items": [served.films[c] for c in await asyncio.to_thread(served.titles.search, q, limit)]})
+        found = [served.films[c] for c in await asyncio.to_thread(served.titles.search, q, limit)]
+        return as_json({"items": found} if found else {"items": [], "note": f"No title comes close to {q[:80]!r}."})
 
     @app.get("/v1/items/{item_id}", response_model=Film, tags=["look up"], summary="An item")
     async def one_item(item_id:ItemId, model:ModelName=None):
@@ -372,7 +387,7 @@ def api_routes(app:FastAPI, hub:Hub):
     @app.get("/v1/items/{item_id}/similar", response_model=Films, tags=["recommend"], summary="Items like one")
     async def similar(item_id:ItemId, k:Annotated[int, InQuery(ge=1, le=1000)]=10, least:Annotated[int, InQuery(ge=0, le=10**9, description="interactions that an item needs")]=5, model:ModelName=None):
         served = _named(hub, model)
-        return as_json(film_list(served, await hub.similar(served, item(served, item_id), k, least)))
+        return as_json(film_list(served, await hub.similar(served, item(served, item_id), k, least), f"No other {served.run.word} has {least} interactions that the model learned from. Lower 'least'."))
 
     @app.get("/v1/models", response_model=Models, tags=["models"], summary="What is served")
     async def models(): return as_json({"models": [_model(hub, hub.get(n)) for n in hub.names]})
@@ -447,9 +462,10 @@ class Guard(HttpToolsProtocol):
     "One connection: uvicorn's, with limits on what comes in before a request is whole. `guarded` sets what all connections share"
     limits:ServeConfig
     most:int      # connections at once
-    idle:dict     # connections that wait for a request; the one that has waited longest is first
+    idle:dict     # connections that wait for a request or its body; the one that has waited longest is first
     clients:dict  # address -> open connections
-    linger = 2.   # seconds in which a refusal may be read
+    linger = 2.   # seconds in which an answer or a refusal may be read
+    ahead = 16    # requests that may come before the first of them is answered
 
     # who is there
     def connection_made(self, transport):
@@ -457,6 +473,7 @@ class Guard(HttpToolsProtocol):
         self.head, self.fresh = None, False       # bytes of the header under way, and whether it began in this piece
         self.began = self.timer = self.refusal = self.running = None
         self.counted, self.refused, self.ignored = True, False, 0
+        self.body, self.came = False, 0   # whether a request's header has come, and its body is on its way; bytes that came since
         self.address = self.client[0] if self.client else ""
         self.clients[self.address] = self.clients.get(self.address, 0) + 1
         crowded = sum(self.clients.values()) > self.most
@@ -493,7 +510,8 @@ class Guard(HttpToolsProtocol):
         self.idle[self] = None
         self._arm(self.limits.timeout)
     def _too_slow(self):
-        if self.transport.is_closing() or self.refused: self.transport.abort()   # does not read what it was sent
+        unread = self.transport.get_write_buffer_size() or self.running and not self.running[0].done()
+        if self.transport.is_closing() or self.refused or unread: self.transport.abort()   # does not read what it was sent
         elif self.began is None: self.transport.close()
         else: self._refuse(408, f"The header did not arrive whole within {self.limits.timeout:g} s.")
     def on_response_complete(self):
@@ -504,14 +522,18 @@ class Guard(HttpToolsProtocol):
         async def noted(scope, receive, send):
             self.running = asyncio.current_task(), cycle
             if not cycle.disconnected: await app(scope, receive, send)
+        self._arm(self.limits.timeout + self.linger)   # the gate answers in time; this is for who does not read it
         super()._start_asgi_task(cycle, noted)
 
     # what it sends
     def data_received(self, data):
         if self.refused: return self._ignore(data)
-        if self.began is None and self in self.idle:
+        if self.began is None and self in self.idle and not self.body:
             self.began = time.monotonic()
             self._arm(self.limits.timeout)
+        if self.body and not self.cycle.response_complete:
+            self.came += len(data)   # the gate counts what a body says; what stands around it, as trailers, is counted here
+            if self.came > 4*self.limits.max_body: return self.transport.abort()
         self.fresh = False
         super().data_received(data)
         if self.refused or self.head is None or self.fresh: return   # how much of this piece is the header's is not known
@@ -524,10 +546,14 @@ class Guard(HttpToolsProtocol):
     def on_headers_complete(self):
         if len(self.url) + sum(len(k) + len(v) + 4 for k, v in self.headers) > self.limits.max_header: self._stop(*self._too_large())
         if not self.url.startswith((b"/", b"*")) and self._elsewhere(): self._stop(400, "The address names another host than the Host header.")
+        if len(self.pipeline) >= self.ahead: self._stop(429, f"At most {self.ahead} requests may come before the first of them is answered.")
         self.scope["began"], self.began, self.head = self.began, None, None
-        self.idle.pop(self, None)
-        self._arm(None)
+        self.body, self.came = True, 0
         super().on_headers_complete()
+    def on_message_complete(self):
+        self.body = False
+        if self.cycle and not self.cycle.response_complete: self.idle.pop(self, None)   # it is our turn
+        super().on_message_complete()
     def _too_large(self):
         part = "address" if (long := 2*len(self.url) > self.limits.max_header) else "header"
         return 414 if long else 431, f"The {part} is too long: a request's address and header may have {self.limits.max_header:,} bytes together."
@@ -601,13 +627,14 @@ def serve(
     with port_errors(config.host, config.port): sockets = bound(config.host, config.port)
     torch.set_num_threads(threads)
     sys.setswitchinterval(.001)   # a slice of heavy work lets go of Python sooner when the loop has something to do
-    hub = Hub(runs, root, device, patience=.4*config.timeout, late=.6*config.timeout)   # what is let in has time to be answered
+    hub = Hub(runs, root, device, patience=.5*config.timeout, late=.7*config.timeout)   # what is let in has time to be answered
     app = create_app(hub, config)
     host = f"[{config.host}]" if ":" in config.host else config.host
     gc.collect(); gc.freeze()   # what is loaded stays: the collector need not walk through it, and nobody waits meanwhile
     with port_errors(config.host, config.port):
         for s in sockets: s.listen(2048)
     print(f"{', '.join(hub.names)}: http://{host}:{sockets[0].getsockname()[1]} (API: /docs)", flush=True)
+    logging.getLogger("uvicorn.error").addFilter(lambda r: r.levelno > logging.WARNING or not r.msg.startswith("Invalid HTTP"))   # a line for each would let anybody fill the disk
     server = uvicorn.Server(uvicorn.Config(app, http=guarded(config), ws="none", log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=config.grace))
     with contextlib.suppress(KeyboardInterrupt): server.run(sockets)   # it has ended in good order by then
 

@@ -459,7 +459,8 @@ def serve(
     api_key:Annotated[Optional[str], typer.Option(envvar="RECSYS_API_KEY", help="ask everybody for it; better set in the environment, where other users do not see it")]=None,
     allow_host:Annotated[Optional[list[str]], typer.Option("--allow-host", help="a name by which the service may be called; repeat for more")]=None,
     cors:Annotated[Optional[list[str]], typer.Option("--cors", help="an origin whose pages may ask: https://example.org; repeat for more")]=None,
-    timeout:Annotated[float, typer.Option(help="seconds that a request may take")]=10.,
+    timeout:Annotated[float, typer.Option(help="seconds that a request may take: its header, its body and the answer together")]=10.,
+    per_client:Annotated[int, typer.Option("--per-client", min=4, help="connections from one address; behind a proxy all come from the proxy's")]=256,
     watch:Annotated[float, typer.Option(min=0, help="seconds between looks at the run folders; 0: never")]=2.,
     device:Annotated[str, typer.Option(help="cpu, cuda …")]="cpu",
     threads:Annotated[int, typer.Option(min=1, help="of the model")]=1,
@@ -468,7 +469,7 @@ def serve(
     with plain_errors():
         from recsys.app import ServeConfig, serve as start
         from recsys.models.base import runs_folder
-        start(runs, runs_folder(), ServeConfig(host=host, port=port, api_key=api_key or None, hosts=tuple(allow_host or ()), cors=tuple(cors or ()), timeout=timeout, watch=watch), device, threads)
+        start(runs, runs_folder(), ServeConfig(host=host, port=port, api_key=api_key or None, hosts=tuple(allow_host or ()), cors=tuple(cors or ()), timeout=timeout, per_client=per_client, watch=watch), device, threads)
 
 @app.command()
 def export(

@@ -9,8 +9,8 @@ __all__ = ['LOWER', 'STYLES', 'bootstrap_means', 'bootstrap_interval', 'paired_t
            'p_text', 'outcome_title', 'outcome_bars', 'user_map', 'history_lengths', 'activity_segments', 'found_items',
            'popularity_segments', 'segment_plot', 'cost_table', 'seconds', 'cost_plot', 'Published', 'CompareConfig',
            'published_table', 'with_interval', 'result_frame', 'pair_frame', 'published_frame', 'metrics_frame',
-           'differing_keys', 'tiles', 'heading', 'result_note', 'published_note', 'how_to_read', 'cost_frame',
-           'cost_note']
+           'differing_keys', 'tile', 'tile_row', 'tiles', 'heading', 'result_note', 'published_note', 'how_to_read',
+           'cost_frame', 'cost_note']
 
 # %% ../nbs/06b_comparison.ipynb #0034f869
 import html, json, re, textwrap
@@ -623,16 +623,37 @@ def differing_keys(c:Comparison)->pd.DataFrame:
     rows = {k: [text(x.get(k)) for x in keys.values()] for k in every}
     return pd.DataFrame({k: v for k, v in rows.items() if len(set(v)) > 1}, index=list(keys)).T.rename_axis("key")
 
+_LINE = "display: block; float: none; width: auto; margin: 0; padding: 0; text-align: left; "
+_SMALL = _LINE + "font-size: .86em; font-weight: 400; line-height: 1.5"
+_LARGE = _LINE + "font-size: 1.7em; font-weight: 600; line-height: 1.3"
+_TILE = "display: inline-block; vertical-align: top; min-width: 170px; margin: 0 12px 12px 0; padding: 10px 14px; border: 1px solid #b8c0ca; border-radius: 8px"
+
+def tile(
+    label:str,   # HTML
+    value:str,
+    *about:str,  # lines below
+)->str:          # HTML
+    "A figure in large below its name. Styled in place: JupyterLab takes style sheets out of a notebook that it does not trust yet"
+    lines = [f"<dt style='{_SMALL}'>{label}</dt>", f"<dd style='{_LARGE}'>{value}</dd>"]
+    lines += [f"<dd style='{_SMALL}'>{line}</dd>" for line in about]
+    return f"<div style='{_TILE}'>{''.join(lines)}</div>"
+
+def tile_row(tiles:list)->str: # HTML
+    "Several of them beside each other"
+    return f"<dl class='tiles' style='display: block'>{''.join(tiles)}</dl>"
+
 def tiles(c:Comparison)->str: # HTML
     "The best run, its lead over the second, and how many cannot be told apart from it"
-    t, tile = c.table, lambda a, b, d: f"<div><dt>{a}</dt><dd>{b}</dd><dd>{d}</dd></div>"
-    best, shown = t.iloc[0], html.escape
+    t, shown = c.table, html.escape
+    best = t.iloc[0]
     out = [tile(f"best {c.metric_name}, {protocol_name(c.protocol)}", f"{best['mean']:.4f}", f"{best.low:.4f} to {best.high:.4f} · {shown(best.run)}")]
     if len(t) > 1:
         r = c.against(t.run[1]).set_index("run").loc[best.run]
         out += [tile(f"lead over {shown(t.run[1])}" + (", MSE" if c.metric == "rmse" else ""), f"{r.difference:+.4f}", f"{r.low:+.4f} to {r.high:+.4f} · {p_text(r.p_holm)}".replace("<", "&lt;")),
                 tile("not different from the best", f"{(t.mark == 'not different').sum()} of {len(t)-1}", "Holm-corrected p ≥ .05")]
-    return "<dl class='tiles'>" + "".join(out + [tile("common users", f"{len(c.frame):,}", f"{max(c.left_out.values()):,} left out at most" if any(c.left_out.values()) else "the same in every run")]) + "</dl>"
+    absent = max(c.left_out.values())
+    out.append(tile("common users", f"{len(c.frame):,}", f"{absent:,} left out at most" if absent else "the same in every run"))
+    return tile_row(out)
 
 # %% ../nbs/06b_comparison.ipynb #5dc52242
 def heading(c:Comparison, title:str|None=None, note:str="")->str: # HTML

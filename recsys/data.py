@@ -933,16 +933,16 @@ class _File:
         said = f"{self.path.name}: {unknown('column', column, [_brief(c, 30) for c in self.columns])}"
         first = f"Its first line is {_brief(', '.join(self.columns), 80)!r}"
         if self.text and any(re.fullmatch(_shape(pa.float64())[0], c) for c in self.columns):
-            said = f"{self.path.name} has no column {column!r}. {first}, and the first line must name the columns. If the file has no such line, name them in their order: {self.section}.names: [user_id, item_id, rating, timestamp]."
+            said = f"{self.path.name} has no column {column!r}. {first}, and the first line must name the columns. If the file has no such line, name them in their order: data.names: [user_id, item_id, rating, timestamp]."
         elif self.text and len(self.columns) == 1 and " " in self.columns[0]:
-            said = f"{self.path.name} has no column {column!r}. {first}, without a separator. Where blanks separate the columns, say so: {self.section}.separator: ' '."
+            said = f"{self.path.name} has no column {column!r}. {first}, without a separator. Where blanks separate the columns, say so: data.separator: ' '."
         elif key: said += f" Say what yours is called under {key}."
         raise ValueError(said)
 
     def guessed(self, asked:str|None)->list[str]:
         "A sentence where the encoding was found by a guess, for a reader to check"
         if not self.text or asked or self.text.encoding == "utf8": return []
-        return [f"{self.path.name} is not UTF-8 and is read as {self.text.encoding}, which its bytes look like; {self.section}.encoding names another"]
+        return [f"{self.path.name} is not UTF-8 and is read as {self.text.encoding}, which its bytes look like; data.encoding names another"]
 
     def table(self, types:dict)->pa.Table:
         "Some columns; `types` count for text alone"
@@ -963,11 +963,11 @@ def _file(path:Path, sep:str|None=None, names:Iterable[str]|None=None, encoding:
         try: encoding = codecs.lookup(encoding).name.replace("utf-8", "utf8")
         except LookupError: raise unknown("encoding", encoding, ["utf-8", "utf-16", *_ENCODINGS, "gbk", "latin-1"]) from None
         if encoding == "utf8" and not _is_utf8(path):
-            raise ValueError(f"{path.name} is not written in utf-8. Name its encoding: {section}.encoding (cp1252, gb18030 …), or leave it out.")
+            raise ValueError(f"{path.name} is not written in utf-8. Name its encoding: data.encoding (cp1252, gb18030 …), or leave it out.")
     encoding = encoding or _encoding(path)
     sep = {"\\t": "\t", "tab": "\t"}.get(sep, sep)
     if sep is not None and sep != "::" and (len(sep) != 1 or not sep.isascii()):
-        raise ValueError(f"{section}.separator is {sep!r}; expected one character, as ',', ';', '|', ' ', a tab ('\\t'), or '::'.")
+        raise ValueError(f"data.separator is {sep!r}; expected one character, as ',', ';', '|', ' ', a tab ('\\t'), or '::'.")
     if sep is None:                                                            # whatever the first line has most of
         _, first = next(_rows(path, Text("\0", quote=False, encoding=encoding)), (0, [""]))
         sep = max(_SEPARATORS, key=lambda s: (first[0].count(s), s == ","))

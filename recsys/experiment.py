@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch, yaml
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 from .beyond import Beyond, beyond, beyond_table, genre_matrix, segments
-from .comparison import CompareConfig, align, compare_runs, finished_runs, paired_t, read_run, test_rows, with_interval
+from .comparison import CompareConfig, align, compare_runs, finished_runs, paired_t, read_run, test_rows, tile, tile_row, with_interval
 from .data import DATASETS, ITEM, RATING, TIMESTAMP, USER, Section, Tables, _ABOUT, _side_table, give_back, item_word, load, project_root, read, replacing, same_ids, under_root, unknown
 from .evaluation import Evaluation, EvaluationConfig, audit_table, evaluate, metric_name, protocol_name
 from .models.baselines import with_genres
@@ -1133,14 +1133,19 @@ def written_metrics(folder:Path)->dict: # empty if nobody can read it
     try: return json.loads((folder/"metrics.json").read_text())
     except (OSError, ValueError): return {}
 
-def best_rival(results:list, protocol:str, metric:str, lower:bool=False # smaller is better
-              )->object|None: # RunValues
+def best_rival(
+    results:list,
+    protocol:str,
+    metric:str,
+    lower:bool=False,     # smaller is better
+    but:str|None=None,    # a model that is shown already
+)->object|None:           # RunValues
     "The best finished run that was tested on the same rows; single seeds and folds of a summary do not count"
     runs, mine = results[0].folder.parent, {r.folder.name for r in results}
     about = {name: m for name in finished_runs(runs) if (m := written_metrics(runs/name))}
     parts = {name for m in about.values() for name in m.get("runs", [])}
     same = lambda m: m["data"].get("sha256") == results[0].metrics["data"].get("sha256")
-    found = {name: m["test"].get(protocol, {}).get(metric) for name, m in about.items() if name not in parts | mine and not mine & set(m.get("runs", [])) and same(m)}
+    found = {name: m["test"].get(protocol, {}).get(metric) for name, m in about.items() if name not in parts | mine and not mine & set(m.get("runs", [])) and m.get("model") != but and same(m)}
     rows = set().union(*(test_rows(read_run(r.folder), protocol == "rating") for r in results))
     for name in sorted((n for n, v in found.items() if v is not None), key=lambda n: found[n] if lower else -found[n]):
         try:
@@ -1169,7 +1174,7 @@ def yardsticks(results:list)->dict: # protocol -> list of Yard
         if all(plain):
             more = (plain[0][f"{key}_difference"], *plain[0][f"{key}_difference_ci"]) if len(results) == 1 and f"{key}_difference" in plain[0] else ()
             yards.append(Yard(plain[0]["model"], {m: float(np.mean([p[m] for p in plain])) for m in names}, more))
-        rival = best_rival(results, protocol, names[0], names[0] in LOWER_IS_BETTER)
+        rival = best_rival(results, protocol, names[0], names[0] in LOWER_IS_BETTER, yards[0].name if yards else None)
         if rival is not None:
             means = {m: rival.metrics["test"][protocol].get(m) for m in names}
             yards.append(Yard(rival.name, {m: v for m, v in means.items() if v is not None}, against(results, rival, protocol, names[0]) if len(e.users) > 1 else ()))
@@ -1177,20 +1182,19 @@ def yardsticks(results:list)->dict: # protocol -> list of Yard
     return out
 
 # %% ../nbs/08_experiment.ipynb #7a9b8be6
-# what a notebook brings for itself: JupyterLab sets lists of terms beside each other, and has dark themes. A report's page has the same names.
+# what a notebook brings for itself, and JupyterLab takes away until it is trusted: the figures can be read without it. A report's page has the same names.
 STYLE = """<style>
 dl.tiles { display: grid !important; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 12px; margin: 1em 0 !important; }
-dl.tiles > div { border: 1px solid var(--jp-border-color2, var(--line, #dde2e8)); border-radius: 8px; padding: 10px 14px; }
-dl.tiles dt, dl.tiles dd { display: block !important; float: none !important; width: auto !important; margin: 0 !important; padding: 0 !important; text-align: left;
-  font-size: .86em; font-weight: 400; line-height: 1.5; color: var(--jp-ui-font-color2, var(--soft, #56616e)); }
-dl.tiles dd:nth-of-type(1) { font-size: 1.7em; font-weight: 650; line-height: 1.3; color: var(--jp-ui-font-color0, var(--ink, #1c2530)); font-variant-numeric: tabular-nums; }
+dl.tiles > div { margin: 0 !important; border-color: var(--jp-border-color2, var(--line, #dde2e8)) !important; min-width: 0 !important; }
+dl.tiles dt, dl.tiles dd { color: var(--jp-ui-font-color2, var(--soft, #56616e)); }
+dl.tiles dd:nth-of-type(1) { color: var(--jp-ui-font-color0, var(--ink, #1c2530)); font-variant-numeric: tabular-nums; }
 dl.tiles dd b { font-weight: 600; color: var(--jp-ui-font-color1, var(--ink, #1c2530)); font-variant-numeric: tabular-nums; }
 ul.look { margin: .6em 0 1.2em !important; padding: .6em 1em .6em 1.2em !important; border-left: 4px solid #D55E00; list-style: none !important; max-width: 80ch; }
 ul.look li { margin: .2em 0 !important; }
 p.note, p.about, td small, dd small { color: var(--jp-ui-font-color2, var(--soft, #56616e)); }
 .scroll { overflow-x: auto; }
 summary { cursor: pointer; }
-@media (max-width: 560px) { dl.tiles { grid-template-columns: 1fr 1fr; gap: 8px; } dl.tiles > div { padding: 8px 12px; } }
+@media (max-width: 560px) { dl.tiles { grid-template-columns: 1fr 1fr; gap: 8px; } dl.tiles > div { padding: 8px 12px !important; } }
 </style>"""
 
 def table(frame:pd.DataFrame, digits:int=4, chosen=None, # position of a row that stands out
@@ -1270,12 +1274,12 @@ def tiles(result:Result, summary:dict|None=None, n:int=1, yards:dict|None=None)-
     "Three figures of full ranking in large, or of the first protocol if it was not run, and one of the next; yardsticks in each"
     es = sorted(result.evaluations.items(), key=lambda x: x[0] != "full")
     shown = [(p, m) for i, (p, e) in enumerate(es) for m in main_metrics(e)[:3 if i == 0 else 1]][:4]
-    def tile(p, m):
+    def figure(p, m):
         mean, low, high = result.evaluations[p].mean(m)
         value, about = (f"{summary[p][m]:.4f}", f"± {summary[p][m + '_sd']:.4f} over {n} runs") if summary else (f"{mean:.4f}", f"{low:.4f} to {high:.4f}")
-        others = "".join(f"<dd>{html.escape(y.name)} <b>{y.means[m]:.4f}</b></dd>" for y in (yards or {}).get(p, []) if m in y.means)
-        return f"<div><dt>{metric_name(m)}, {protocol_name(p)}</dt><dd>{value}</dd><dd>{about}</dd>{others}</div>"
-    return f"<dl class='tiles'>{''.join(tile(p, m) for p, m in shown)}</dl>"
+        others = [f"{html.escape(y.name)} <b>{y.means[m]:.4f}</b>" for y in (yards or {}).get(p, []) if m in y.means]
+        return tile(f"{metric_name(m)}, {protocol_name(p)}", value, about, *others)
+    return tile_row([figure(p, m) for p, m in shown])
 
 def better_or_not(y:Yard, metric:str)->tuple[bool, str]: # is it better?, a sentence
     "What the paired interval supports about this run and a yardstick"
@@ -1418,7 +1422,7 @@ def config_table(config:Config, result:Result)->str:
     flat, usual = (flatten(c.model_dump(mode="json")) for c in (config, Config(model={"name": config.model.name})))
     say = lambda v: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)
     rows = lambda keys: table(pd.DataFrame([(k, say(v)) for k, v in keys.items()], columns=["key", "value"]), kind="keys")
-    chosen = {k: v for k, v in flat.items() if k in ("name", "model.name", "data.name") or v != usual.get(k)}
+    chosen = {k: v for k, v in flat.items() if k in ("name", "model.name") or (v if k == "data.name" else v != usual.get(k))}
     return "<p>The keys that differ from their defaults.</p>" + rows(chosen) + folded(f"All {len(flat)} keys, defaults filled in", rows(flat | {f"resolved.{k}": v for k, v in result.fitted.resolved.items()}))
 
 def timing_table(result:Result)->str:

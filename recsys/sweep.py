@@ -23,6 +23,7 @@ with warnings.catch_warnings():
     import optuna
 from optuna.trial import TrialState
 from .data import Section, replacing, unknown
+from .comparison import tile, tile_row
 from .evaluation import metric_name
 from .experiment import Config, Record, configure, duration, execute, explain, flatten, new_model, number, outputs, prepare, ran, read_config, reason, recorded, spread_out, through_papermill, tracking, validator, with_values
 from .preprocessing import Split
@@ -532,12 +533,11 @@ def heading(frame:pd.DataFrame, s:Sweep, label:str|None=None)->str: # HTML
     head = f"<h1>{html.escape(label or 'Sweep ' + s.name)}</h1><p class='about'>" + " · ".join(f"{k} <b>{html.escape(str(v))}</b>" for k, v in facts.items()) + "</p>"
     best, own = done.loc[done[s.metric].idxmin() if s.lower else done[s.metric].idxmax()], done[done.note == "own values"]
     count = frame.state.value_counts()
-    tile = lambda name, value, note: f"<div><dt>{name}</dt><dd>{value}</dd><dd>{note}</dd></div>"
     tiles = [tile(f"best {metric_name(s.metric)}, validation", f"{best[s.metric]:.4f}", f"trial {int(best.trial)}")]
     if len(own): tiles.append(tile("the file's own values", f"{own[s.metric].iloc[0]:.4f}", f"the search gained {best[s.metric] - own[s.metric].iloc[0]:+.4f}"))
     tiles.append(tile("trials", f"{int(count.get('complete', 0) + count.get('pruned', 0))}", f"{count.get('complete', 0)} finished, {count.get('pruned', 0)} pruned" + f", {count.get('fail', 0)} cut off"*bool(count.get("fail", 0))))
     tiles.append(tile("time of all trials", duration(frame.seconds[frame.state != "fail"].sum()), f"{frame.seconds[frame.state != 'fail'].median():.1f} s a trial in the median"))
-    return head + f"<dl class='tiles'>{''.join(tiles)}</dl><p class='note'>All figures are of the validation part. No trial has seen the test. The best of many is flattered by the choice: what it is worth, the test of one run tells.</p>"
+    return head + f"{tile_row(tiles)}<p class='note'>All figures are of the validation part. No trial has seen the test. The best of many is flattered by the choice: what it is worth, the test of one run tells.</p>"
 
 def best_table(frame:pd.DataFrame, s:Sweep, n:int=10)->str: # HTML
     "The best finished trials"
