@@ -622,7 +622,7 @@ def runs_page(port:int=5000 # of MLflow's server on this machine
 
 def reason(error:BaseException)->str:
     "What an error says, in a few words: its innermost cause"
-    while error.__cause__ or error.__context__: error = error.__cause__ or error.__context__
+    while inner := error.__cause__ or (None if error.__suppress_context__ else error.__context__): error = inner
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return textwrap.shorten(re.sub(r"^\[Errno -?\d+\] ", "", text), 160, placeholder=" …")
 
@@ -911,14 +911,14 @@ def close(record:Record, folder:Path):
     if not record.behind: (folder/LATE).unlink(missing_ok=True)
 
 @contextlib.contextmanager
-def room(folder:Path):
+def room(folder:Path, then:str="start the run again: it goes on from its last checkpoint"):
     "A full disk as one line; what is written by then is whole, for each file takes its place only when it is complete"
     try: yield
     except Exception as e:
         full = isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT) or re.search("No space left|disk is full|os error 28", str(e))
         if not full: raise
         free = shutil.disk_usage(folder.parent).free
-        raise RuntimeError(f"The disk is full: {folder} could not be written ({free/1e6:,.0f} MB are free there). Make room and start the run again: it goes on from its last checkpoint.") from None
+        raise RuntimeError(f"The disk is full: {folder} could not be written ({free/1e6:,.0f} MB are free there). Make room and {then}.") from None
 
 def _work(config, tables, split, folder, resolved, record, env):
     t0 = time.perf_counter()
@@ -1576,8 +1576,9 @@ def through_papermill(
                                  extra_arguments=["--IPKernelApp.log_level=40"], shutdown_kernel="immediate")   # all is written when the last cell is done
         except PapermillExecutionError as e: raise RuntimeError(f"{what} stopped: " + (e.evalue if e.ename == "RuntimeError" else f"{e.ename}: {e.evalue}")) from None
         except DeadKernelError: raise RuntimeError(f"{what} stopped: its process was killed. The system does so when memory runs out: take smaller values of the model, or close other programs, and start it again to go on") from None
-        render(done, page, title)
-    overview(outputs().runs, outputs().reports)
+        with room(page.parent, "start it again"):
+            render(done, page, title)
+            overview(outputs().runs, outputs().reports)
     return page
 
 def import_papermill():
@@ -1622,13 +1623,15 @@ def execute(
     config = configure(sections, path)
     absent = {k: {} for k in ("data", "preprocessing", "split", "sampling", "training", "evaluation") if k not in sections}   # what the file leaves out has its defaults, not the notebook's small values
     if os.environ.get("MLFLOW_TRACKING_URI"): tracking(outputs().mlflow)   # a server that is not there is said before a kernel starts
+    failure = None
     try: page = through_papermill(notebook, absent | sections, outputs().reports/f"{config.name}.html", config.name, f"The experiment {config.name!r}", progress)
-    except BaseException as e:
-        interrupted = isinstance(e, KeyboardInterrupt)
+    except BaseException as e: failure = e
+    if failure is not None:   # not in the `except`: what fails in here would be told as its consequence
+        interrupted = isinstance(failure, KeyboardInterrupt)
         if interrupted: print(f"recsys: stopped. {what_is_kept(config)}", file=sys.stderr, flush=True)
         end_records(config, "KILLED" if interrupted else "FAILED")
-        if interrupted: raise KeyboardInterrupt("answered") from None   # whoever catches it need not say more
-        raise
+        if interrupted: raise KeyboardInterrupt("answered")   # whoever catches it need not say more
+        raise failure
     end_records(config, "FINISHED", page)
     return page
 
