@@ -66,9 +66,11 @@ lab: setup ## JupyterLab on nbs/
 	$(BIN)/jupyter lab --notebook-dir=nbs $(if $(filter 0,$(shell id -u)),--allow-root)
 
 STORE := sqlite:///$(CURDIR)/data/mlflow/mlflow.db
-mlflow: setup ## MLflow's page on data/mlflow
+RUNS := import sys; from recsys.experiment import runs_page; print("The runs, once the server is up:", runs_page(sys.argv[1]), flush=True)
+mlflow: setup ## MLflow's page on data/mlflow; the link that opens on the runs comes first (PORT=5000)
 	@mkdir -p data/mlflow
-	$(BIN)/mlflow server --backend-store-uri $${MLFLOW_TRACKING_URI:-$(STORE)} --artifacts-destination data/mlflow/artifacts --host 127.0.0.1 --port $${PORT:-5000}
+	@RECSYS_OUT= $(BIN)/python -c '$(RUNS)' $${PORT:-5000}
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --workers 1 --backend-store-uri $${MLFLOW_TRACKING_URI:-$(STORE)} --artifacts-destination data/mlflow/artifacts --host 127.0.0.1 --port $${PORT:-5000}
 
 mlflow-gc: setup ## remove deleted MLflow runs for good
 	@MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-$(STORE)} $(BIN)/mlflow gc --backend-store-uri $${MLFLOW_TRACKING_URI:-$(STORE)}

@@ -10,7 +10,7 @@ __all__ = ['TITLES', 'CSP', 'HEADERS', 'log', 'Id', 'MOST', 'EXPLAINED', 'REFUSA
            'port_errors', 'bound', 'serve', 'Started']
 
 # %% ../nbs/09_app.ipynb #edc31816
-import asyncio, base64, binascii, contextlib, errno, gc, hmac, logging, math, re, signal, socket, subprocess, sys, tempfile, time, urllib.request
+import asyncio, base64, binascii, contextlib, errno, gc, hmac, logging, math, os, re, signal, socket, subprocess, sys, tempfile, time, urllib.request
 from pathlib import Path
 from typing import Annotated
 import orjson
@@ -32,6 +32,7 @@ from .page import page, pressed
 from .recommendation import people, person
 from .reranking import Wish
 from .serving import Answer, Busy, Hub, Served
+from .training import PARENT
 
 # %% ../nbs/09_app.ipynb #735fcddf
 class FieldError(BaseModel):
@@ -646,15 +647,26 @@ class Started:
         threads:int=1,
         **config,                # of `ServeConfig`
     ):
-        with socket.socket() as s: s.bind(("127.0.0.1", 0)); self.port = s.getsockname()[1]
-        self.url, start = f"http://127.0.0.1:{self.port}", time.perf_counter()
-        code = f"from recsys.app import ServeConfig, serve; serve({list(runs)!r}, {str(root)!r}, ServeConfig(**{config | {'port': self.port}!r}), threads={threads})"
-        self.printed = tempfile.TemporaryFile("w+")   # a pipe that nobody reads would fill up and hold the service
-        self.process = subprocess.Popen([sys.executable, "-c", code], stdout=self.printed, stderr=subprocess.STDOUT)
-        while not self.answers():
-            if self.process.poll() is not None: raise RuntimeError(self.said())
-            time.sleep(.05)
+        start = time.perf_counter()
+        code = ("from recsys.training import die_with_parent; die_with_parent(); from recsys.app import ServeConfig, serve; "
+                f"serve({list(runs)!r}, {str(root)!r}, ServeConfig(**{config | {'port': 0}!r}), threads={threads})")
+        self.printed = tempfile.NamedTemporaryFile("w+")   # a pipe that nobody reads would fill up and hold the service
+        env = os.environ | {PARENT: str(os.getpid())}      # it ends with the process that started it
+        self.process = subprocess.Popen([sys.executable, "-c", code], stdout=self.printed, stderr=subprocess.STDOUT, env=env)
+        self.port = int(self.until(lambda: re.search(r"http://\S+:(\d+) \(API", self.said()))[1])   # it takes a free one itself
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.until(self.answers)
         self.ready = time.perf_counter() - start   # seconds
+    def until(self, what, patience:float=600.):
+        "The first true value of `what()`; `RuntimeError` with what was printed where the service ends before, or never gets there"
+        end = time.monotonic() + patience
+        while not (found := what()):
+            if self.process.poll() is not None: raise RuntimeError(self.said())
+            if time.monotonic() > end:
+                self.process.kill()
+                raise RuntimeError(f"The service was not there after {patience:g} s. It printed: {self.said()}")
+            time.sleep(.05)
+        return found
     def answers(self)->bool:
         "Whether it is there"
         try: return urllib.request.urlopen(f"{self.url}/health", timeout=5).status == 200
@@ -662,13 +674,12 @@ class Started:
     def stop(self, how:int=signal.SIGTERM)->tuple: # exit code, what it printed
         "Send a signal and wait for the end"
         self.process.send_signal(how)
-        code, said = self.process.wait(timeout=300), self.said()
+        code, said = self.process.wait(timeout=600), self.said()
         self.printed.close()
         return code, said
     def said(self)->str:
-        "What it printed, once it has ended"
-        self.printed.seek(0)
-        return self.printed.read()
+        "What it has printed so far"
+        return Path(self.printed.name).read_text()   # opened anew: the service writes where the other file stands
     def __enter__(self): return self
     def __exit__(self, *_):
         if self.process.poll() is None: self.stop()

@@ -147,7 +147,7 @@ def outcome(runs:Path, config, report:Path):
     user = r.users.user_id.iloc[0]
     films = rec.recommend(r, [user], k=10)
     told = ["rank", "title", "genres", "stars" if "stars" in films else "score"]
-    show(films[[c for c in told if c in films]], f"Ten recommendations for user {user}")
+    show(films[[c for c in told if c in films and films[c].ne("").any()]], f"Ten recommendations for user {user}")
     print(f"Report: {os.path.relpath(report)}")
 
 def headline_metrics(values:dict # of one protocol in metrics.json

@@ -10,18 +10,18 @@ __all__ = ['PATHS', 'NEEDS', 'TRAINING', 'KIND', 'log', 'LATE', 'STYLE', 'SHIPPE
            'threshold_fits_the_scale', 'check_needs', 'laid_over', 'side_file', 'load_tables', 'fitted_together',
            'data_notes', 'prepare', 'validator', 'Outputs', 'outputs', 'finished', 'ran', 'same_run', 'run_state',
            'claim', 'settle', 'locked', 'environment', 'peak_rss_mb', 'JsonLines', 'logged', 'flatten', 'epoch_metrics',
-           'final_metrics', 'tracking', 'experiment_id', 'reason', 'Record', 'Lists', 'commanded', 'recorded', 'opened',
-           'reopened', 'created', 'load_of_machine', 'Result', 'say', 'new_model', 'train', 'by_code', 'write_results',
-           'collect', 'stage', 'run', 'catch_up', 'close', 'room', 'measured', 'beyond_full', 'beyond_lists',
-           'spread_out', 'summarize', 'reopen', 'run_all', 'known_parent', 'run_split', 'run_model', 'evaluate_run',
-           'main_metrics', 'Means', 'plain_model', 'squared', 'beside', 'yardstick', 'Yard', 'written_metrics',
-           'best_rival', 'against', 'yardsticks', 'table', 'number', 'duration', 'folded', 'title', 'data_sentence',
-           'metric_frame', 'headline', 'tiles', 'better_or_not', 'warnings', 'intervals', 'chance', 'why_sentence',
-           'alike', 'as_good_epochs', 'learning_sentence', 'epoch_table', 'segment_tables', 'told_apart', 'beyond_html',
-           'audit_html', 'items_by_code', 'data_pictures', 'config_table', 'timing_table', 'describe', 'show', 'part',
-           'left_out', 'shipped', 'own_kernel', 'tidy', 'render', 'overview', 'through_papermill', 'import_papermill',
-           'say_line', 'execute', 'what_is_kept', 'checkpoint_epoch', 'end_records', 'execute_report', 'compare_config',
-           'execute_compare', 'execute_compare_file']
+           'final_metrics', 'tracking', 'experiment_id', 'runs_page', 'reason', 'Record', 'Lists', 'commanded',
+           'recorded', 'opened', 'reopened', 'created', 'load_of_machine', 'Result', 'say', 'new_model', 'train',
+           'by_code', 'write_results', 'collect', 'stage', 'run', 'catch_up', 'close', 'room', 'measured',
+           'beyond_full', 'beyond_lists', 'spread_out', 'summarize', 'reopen', 'run_all', 'known_parent', 'run_split',
+           'run_model', 'evaluate_run', 'main_metrics', 'Means', 'plain_model', 'squared', 'beside', 'yardstick',
+           'Yard', 'written_metrics', 'best_rival', 'against', 'yardsticks', 'table', 'number', 'duration', 'folded',
+           'title', 'data_sentence', 'metric_frame', 'headline', 'tiles', 'better_or_not', 'warnings', 'intervals',
+           'chance', 'why_sentence', 'alike', 'as_good_epochs', 'learning_sentence', 'epoch_table', 'segment_tables',
+           'told_apart', 'beyond_html', 'audit_html', 'items_by_code', 'data_pictures', 'config_table', 'timing_table',
+           'describe', 'show', 'part', 'left_out', 'shipped', 'own_kernel', 'tidy', 'render', 'overview',
+           'through_papermill', 'import_papermill', 'say_line', 'execute', 'what_is_kept', 'checkpoint_epoch',
+           'end_records', 'execute_report', 'compare_config', 'execute_compare', 'execute_compare_file']
 
 # %% ../nbs/08_experiment.ipynb #8ee757ea
 import contextlib, copy, errno, hashlib, html, json, logging, os, platform, re, resource, shutil, signal, subprocess, sys, tempfile, textwrap, threading, time, traceback
@@ -558,7 +558,7 @@ def final_metrics(metrics:dict # as metrics.json
     return {k: v for k, v in flat.items() if isinstance(v, (int, float))}
 
 # %% ../nbs/08_experiment.ipynb #1f3757c6
-KIND = ("mlflow.experimentKind", "custom_model_development")   # else MLflow's page takes the experiment for one of language models, and hides its runs
+KIND = ("mlflow.experimentKind", "custom_model_development")   # of experiment; MLflow's page goes by its address, too: see `runs_page`
 _made = {}                                                     # database -> how often it was begun by this process
 
 def tracking(where:Path):
@@ -614,9 +614,15 @@ def experiment_id(client, artifacts:str|None=None)->str:
     if KIND[0] not in found.tags: client.set_experiment_tag(found.experiment_id, *KIND)
     return found.experiment_id
 
+def runs_page(port:int=5000 # of MLflow's server on this machine
+             )->str:
+    "The address that opens on the runs; under its front page MLflow shows an experiment as one of language models, without them"
+    id = experiment_id(tracking(outputs().mlflow).MlflowClient())
+    return f"http://127.0.0.1:{port}/#/experiments/{id}/runs?workflowType=machine_learning"
+
 def reason(error:BaseException)->str:
     "What an error says, in a few words: its innermost cause"
-    while error.__cause__ or error.__context__: error = error.__cause__ or error.__context__
+    while inner := error.__cause__ or (None if error.__suppress_context__ else error.__context__): error = inner
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return textwrap.shorten(re.sub(r"^\[Errno -?\d+\] ", "", text), 160, placeholder=" …")
 
@@ -905,14 +911,14 @@ def close(record:Record, folder:Path):
     if not record.behind: (folder/LATE).unlink(missing_ok=True)
 
 @contextlib.contextmanager
-def room(folder:Path):
+def room(folder:Path, then:str="start the run again: it goes on from its last checkpoint"):
     "A full disk as one line; what is written by then is whole, for each file takes its place only when it is complete"
     try: yield
     except Exception as e:
         full = isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT) or re.search("No space left|disk is full|os error 28", str(e))
         if not full: raise
         free = shutil.disk_usage(folder.parent).free
-        raise RuntimeError(f"The disk is full: {folder} could not be written ({free/1e6:,.0f} MB are free there). Make room and start the run again: it goes on from its last checkpoint.") from None
+        raise RuntimeError(f"The disk is full: {folder} could not be written ({free/1e6:,.0f} MB are free there). Make room and {then}.") from None
 
 def _work(config, tables, split, folder, resolved, record, env):
     t0 = time.perf_counter()
@@ -1566,12 +1572,13 @@ def through_papermill(
     if progress: progress("stage: start")
     with tempfile.TemporaryDirectory() as d, _told(progress):
         done = Path(d)/Path(notebook).name
-        try: pm.execute_notebook(str(shipped(notebook)), str(done), parameters=parameters, log_output=progress is not None, progress_bar=False, cwd=str(project_root()), kernel_name="python3", kernel_manager_class=own_kernel(),
+        try: pm.execute_notebook(str(shipped(notebook)), str(done), parameters=parameters, log_output=progress is not None, progress_bar=False, cwd=str(project_root()), start_timeout=600, kernel_name="python3", kernel_manager_class=own_kernel(),
                                  extra_arguments=["--IPKernelApp.log_level=40"], shutdown_kernel="immediate")   # all is written when the last cell is done
         except PapermillExecutionError as e: raise RuntimeError(f"{what} stopped: " + (e.evalue if e.ename == "RuntimeError" else f"{e.ename}: {e.evalue}")) from None
         except DeadKernelError: raise RuntimeError(f"{what} stopped: its process was killed. The system does so when memory runs out: take smaller values of the model, or close other programs, and start it again to go on") from None
-        render(done, page, title)
-    overview(outputs().runs, outputs().reports)
+        with room(page.parent, "start it again"):
+            render(done, page, title)
+            overview(outputs().runs, outputs().reports)
     return page
 
 def import_papermill():
@@ -1616,13 +1623,15 @@ def execute(
     config = configure(sections, path)
     absent = {k: {} for k in ("data", "preprocessing", "split", "sampling", "training", "evaluation") if k not in sections}   # what the file leaves out has its defaults, not the notebook's small values
     if os.environ.get("MLFLOW_TRACKING_URI"): tracking(outputs().mlflow)   # a server that is not there is said before a kernel starts
+    failure = None
     try: page = through_papermill(notebook, absent | sections, outputs().reports/f"{config.name}.html", config.name, f"The experiment {config.name!r}", progress)
-    except BaseException as e:
-        interrupted = isinstance(e, KeyboardInterrupt)
+    except BaseException as e: failure = e
+    if failure is not None:   # not in the `except`: what fails in here would be told as its consequence
+        interrupted = isinstance(failure, KeyboardInterrupt)
         if interrupted: print(f"recsys: stopped. {what_is_kept(config)}", file=sys.stderr, flush=True)
         end_records(config, "KILLED" if interrupted else "FAILED")
-        if interrupted: raise KeyboardInterrupt("answered") from None   # whoever catches it need not say more
-        raise
+        if interrupted: raise KeyboardInterrupt("answered")   # whoever catches it need not say more
+        raise failure
     end_records(config, "FINISHED", page)
     return page
 

@@ -86,10 +86,12 @@ def drive(
     from recsys import load   # by name, for another process imports it
     context = multiprocessing.get_context("spawn"); out = context.Queue()
     crowd = context.Process(target=load._crowd, args=(out, port, requests, connections, seconds), daemon=True); crowd.start()
-    while True:
-        try: told = out.get(timeout=1); break
+    told = None
+    while told is None:
+        ended = not crowd.is_alive()   # asked first: what it told before its end is there by now
+        try: told = out.get(timeout=1)
         except queue.Empty:
-            if not crowd.is_alive(): raise RuntimeError(f"The crowd ended with exit code {crowd.exitcode} and told nothing.") from None
+            if ended: raise RuntimeError(f"The crowd ended with exit code {crowd.exitcode} and told nothing.") from None
     crowd.join()
     if isinstance(told, OSError): raise ConnectionError(f"Nobody answers at port {port} ({told}). Is the service there?")
     seen, took = told
@@ -166,13 +168,13 @@ class Storm:
         "Those that were told to come later"
         return [a for a in self.heavy if a.status == 429]
 
-async def ask_on(port, requests, seen, stop, pause=.005):
+async def ask_on(port, requests, seen, stop, pause=.005, patience=60.):
     "Plain requests, one after the other, until told to stop"
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while not stop.is_set():
         start = time.perf_counter()
         writer.write(next(requests))
-        status, _ = await read_answer(reader)
+        async with asyncio.timeout(patience): status, _ = await read_answer(reader)
         seen.append((time.perf_counter() - start, status))
         await asyncio.sleep(pause)
     writer.close()
@@ -180,7 +182,10 @@ async def ask_on(port, requests, seen, stop, pause=.005):
 async def _storm(port, heavy, cheap, connections):
     seen, stop, every = [], asyncio.Event(), cycle(cheap)
     others = [asyncio.create_task(ask_on(port, every, seen, stop)) for _ in range(connections)]
-    while len(seen) < 4*connections: await asyncio.sleep(.001)   # they are at it
+    while len(seen) < 4*connections:   # until they are at it
+        for task in others:
+            if task.done(): task.result()   # raises what ended it
+        await asyncio.sleep(.001)
     seen.clear()
     start = time.perf_counter()
     answers = await asyncio.gather(*(ask_once(port, r) for r in heavy))
