@@ -14,14 +14,14 @@ import asyncio, base64, binascii, contextlib, errno, gc, hmac, logging, math, os
 from pathlib import Path
 from typing import Annotated
 import orjson
-from fastapi import Depends, FastAPI, Path as InPath, Query as InQuery, Request
+from fastapi import FastAPI, Path as InPath, Query as InQuery, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from pydantic import BaseModel, Field, SecretStr, StrictInt, StringConstraints
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol

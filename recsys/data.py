@@ -837,6 +837,7 @@ def _id_values(column:pa.ChunkedArray, name:str, text:bool, notes:list|None=None
 # %% ../nbs/00_data.ipynb #1531c267
 _UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 _TOO_LATE = 4_102_444_800     # 2100-01-01 in seconds
+_COUNTERS = 10_000_000        # seconds; the first four months of 1970, before there were ratings on a computer: rather row numbers, days or years
 
 def _of_digits(values:np.ndarray, middle:float, name:str, line:Callable, notes:list)->np.ndarray|None:
     "Microseconds since 1970 from 20240501 or 20240501120030; None if the numbers are none such"
@@ -860,6 +861,8 @@ def _of_numbers(values:np.ndarray, name:str, line:Callable, notes:list)->np.ndar
     fits = (floats >= limits[unit]) & (floats < min(limits[unit+1], _TOO_LATE*1000.**unit)) | (floats == 0)
     bad = ~fits
     _refuse(bad, values, f"{name} is no time from 1970 to 2099 in {_UNITS[unit]} since 1970, the unit of most rows", line)
+    if unit == 0 and 0 < floats.max() < _COUNTERS:
+        notes.append(f"{name} goes from {values.min()} to {values.max()}, which would be seconds in 1970: who was when before whom is right, but dates, days and hours are not")
     if unit == 3: return values.astype(np.int64)//1000
     per = 10**(6 - 3*unit)
     return values.astype(np.int64)*per if whole else np.rint(values*per).astype(np.int64)
@@ -1050,9 +1053,9 @@ def _parts(value, sep:str)->list[str]:
     return [str(p).strip() for p in parts if p is not None and str(p).strip()]
 
 def _list_separator(column:pa.ChunkedArray)->str:
-    "Which of | ; , stands in most cells of text"
+    "Which of | ; , and a slash between blanks stands in most cells of text"
     plain = column.filter(pc.invert(pc.starts_with(pc.utf8_trim_whitespace(column), "[")))
-    marks = {s: pc.sum(pc.match_substring(plain, s)).as_py() or 0 for s in "|;,"}
+    marks = {s: pc.sum(pc.match_substring(plain, s)).as_py() or 0 for s in ("|", ";", ",", " / ")}
     best = max(marks, key=lambda s: marks[s])
     return best if marks[best] else "|"
 

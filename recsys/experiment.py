@@ -24,8 +24,8 @@ __all__ = ['PATHS', 'NEEDS', 'TRAINING', 'KIND', 'log', 'LATE', 'STYLE', 'SHIPPE
            'end_records', 'execute_report', 'compare_config', 'execute_compare', 'execute_compare_file']
 
 # %% ../nbs/08_experiment.ipynb #8ee757ea
-import contextlib, copy, errno, hashlib, html, json, logging, os, platform, re, resource, shutil, signal, subprocess, sys, tempfile, textwrap, threading, time, traceback
-from dataclasses import dataclass, field, replace
+import contextlib, copy, errno, hashlib, html, json, logging, os, platform, re, resource, shutil, subprocess, sys, tempfile, textwrap, time, traceback
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 import numpy as np, pandas as pd, torch, yaml
@@ -1656,7 +1656,7 @@ def checkpoint_epoch(folder:Path)->int: # 0 without a checkpoint
 
 def end_records(config:Config, status:str, page:Path|None=None):
     "Close what the kernel left open in MLflow, with the report as an artifact; a store that fails costs one line"
-    runs, many = outputs().runs, len(spread_out(config)) > 1
+    runs = outputs().runs
     names = [config.name] if page else [config.name, *(c.name for c in spread_out(config))]
     states = [run_state(f) for name in dict.fromkeys(names) for f in (runs/name, runs/f".{name}.new")]
     ids = dict.fromkeys(i for s in states for i in (s.get("mlflow_run_id"), s.get("parent")) if i)

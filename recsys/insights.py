@@ -10,7 +10,7 @@ __all__ = ['KEPT', 'GRIDS', 'RANK', 'STARS', 'plain', 'INTERCEPTS', 'grid', 'Arm
            'curve_figure', 'ranks_figure', 'seconds_figure']
 
 # %% ../nbs/08b_insights.ipynb #4d09172c
-import hashlib, html, itertools, json, textwrap, time
+import hashlib, itertools, json, time
 from collections import deque
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,12 +20,11 @@ from filelock import FileLock, Timeout
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from pydantic import ValidationError, field_validator, model_validator
-from scipy.stats import kendalltau
 from . import __version__
 from .comparison import STYLES, align, paired_t, pool
 from .data import USER, Section, replacing, unknown
 from .eda import PALETTE, canvas, caption, themed
-from .evaluation import mean_interval, metric_range, metric_name, protocol_name
+from .evaluation import mean_interval, metric_range, metric_name
 from .experiment import Config, DataConfig, configure, explain, measured, new_model, prepare, validator, with_values
 from .models.base import runs_folder
 from .training import LOWER_IS_BETTER, fit

@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from dataclasses import replace as changed
 from pathlib import Path
 import pandas as pd, torch
-from pydantic import Field, field_validator, model_validator, ValidationError
+from pydantic import Field, model_validator, ValidationError
 from .comparison import Comparison, Published, compare_runs, cost_table, finished_runs, p_text, published_table, read_run, with_interval
 from .data import Section, replacing, under_root, unknown
 from .evaluation import metric_name

@@ -485,7 +485,7 @@ def example_users(
     last:int=5,               # liked titles of the history
 )->pd.DataFrame:              # user_id, part (history, recommended, held out), rank, item_id, title, year, genres, hit
     "Some people at random: what they liked last, their list, and what was held out; a hit is in both of the latter"
-    users, rank = _whose(split, lists, users), lambda x: x[:, :last].numpy()
+    users = _whose(split, lists, users)
     rows = torch.randperm(len(users), generator=torch.Generator().manual_seed(seed))[:n].sort().values
     seen, test, out = split.history("test"), histories(split.test, split.catalogue.n_users), []
     for r, u in zip(rows.tolist(), users[rows].tolist()):
@@ -611,7 +611,7 @@ def item_map(
     if vectors is None: raise ValueError(f"The model '{model.name}' has no item vectors, so there is no map of them: leave this figure out.")
     if method not in ("tsne", "pca"): raise unknown("method", method, ["tsne", "pca"])
     shown = counts.argsort(descending=True, stable=True)[:most]; shown = shown[counts[shown] > 0]
-    if len(shown) < 3: raise ValueError(f"Only {len(shown)} items have interactions: too few for a map.")
+    if len(shown) < 3: raise ValueError(f"Too few items for a map: {len(shown)} with interactions, and it takes three.")
     (xy, how), drawn = _flat(vectors[shown.to(vectors.device)].detach().cpu(), method), items.iloc[shown.numpy()]
     fig, ax = eda.canvas(6.6)
     genre = main_genres(drawn)

@@ -8,14 +8,13 @@ __all__ = ['TOO_LATE', 'log', 'fingerprint', 'revision_of', 'Served', 'hold', 'B
 
 # %% ../nbs/07c_serving.ipynb #1084329c
 import asyncio, hashlib, json, logging, math, time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 import torch
-from torch import Tensor
 from .models.base import Recommender
 from .preprocessing import Histories, Query
 from .recommendation import NEEDED, Run, Titles, alike, open_run, people, person, run_folder

@@ -11,7 +11,7 @@ __all__ = ['FIXED', 'MACHINE', 'log', 'HEARTBEAT', 'TRIES', 'Range', 'SweepConfi
            'space_text', 'space_table', 'open_sweep', 'sweep']
 
 # %% ../nbs/08a_sweep.ipynb #f5513faf
-import contextlib, hashlib, html, json, logging, os, platform, subprocess, sys, time, warnings
+import contextlib, hashlib, html, json, logging, os, platform, subprocess, sys, warnings
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -548,7 +548,6 @@ def best_table(frame:pd.DataFrame, s:Sweep, n:int=10)->str: # HTML
 
 def winner_html(study, s:Sweep)->str: # HTML
     "best.yaml, and what its run found on the test, if there is one"
-    from recsys.experiment import folded
     text, config = (sweeps_folder()/s.name/"best.yaml").read_text(), configure(best_sections(study, s))
     if ran(config):
         test = json.loads((outputs().runs/config.name/"metrics.json").read_text())["test"]; p = "full" if "full" in test else next(iter(test))
