@@ -116,11 +116,13 @@ class Screen:
         if self.live: self.live.update(self.task, completed=done, total=last, left=left)
 
     def _stage(self, name, about):
+        if name == "stop": return self.stop()
         self._clock()
         self.took = []
         text = f"{self.stages.get(name, name)}{': '*bool(about)}{about}"
         if not self.live: return self.say(text)
-        self.live.reset(self.task, total=None, description=text, left="")
+        self.live.reset(self.task, description=text, left="")
+        self.live.tasks[0].total = None   # rich takes total=None in `reset` for the one before
 
 # %% ../nbs/10_cli.ipynb #29622c87
 @app.command()

@@ -1610,7 +1610,7 @@ def _told(progress):
 
 def say_line(line:str):
     "Print a line of `NEWS` at once"
-    if line != "stage: start": print(line.removeprefix("stage: "), flush=True)
+    if line not in ("stage: start", "stage: stop"): print(line.removeprefix("stage: "), flush=True)
 
 def execute(
     path:str|Path,          # YAML file
@@ -1628,6 +1628,7 @@ def execute(
     except BaseException as e: failure = e
     if failure is not None:   # not in the `except`: what fails in here would be told as its consequence
         interrupted = isinstance(failure, KeyboardInterrupt)
+        if interrupted and progress: progress("stage: stop")   # what moves on the screen stands still while the record is closed
         if interrupted: print(f"recsys: stopped. {what_is_kept(config)}", file=sys.stderr, flush=True)
         end_records(config, "KILLED" if interrupted else "FAILED")
         if interrupted: raise KeyboardInterrupt("answered")   # whoever catches it need not say more
