@@ -9,8 +9,8 @@ __all__ = ['METRICS', 'FLAGS', 'AUDITS', 'NO_GRADES', 'pair_keys', 'contains', '
            'uniform', 'top_k', 'check_overlap', 'positives', 'chunk_users', 'Candidates', 'draw_candidates',
            'read_frame', 'first_seen', 'read_candidates', 'Predictions', 'Protocol', 'parse_protocol',
            'EvaluationConfig', 'Listed', 'Evaluation', 'leakage', 'evaluate', 'audit_table', 'evaluate_lists',
-           'metric_name', 'protocol_name', 'compare_protocols', 'quantile_groups', 'activity_table', 'found_positives',
-           'popularity_table', 'ends_apart', 'quality_by_activity', 'quality_by_popularity']
+           'metric_name', 'headline_metrics', 'protocol_name', 'compare_protocols', 'quantile_groups', 'activity_table',
+           'found_positives', 'popularity_table', 'ends_apart', 'quality_by_activity', 'quality_by_popularity']
 
 # %% ../nbs/06_evaluation.ipynb #4edc3019
 import math, os, re
@@ -959,6 +959,16 @@ def metric_name(name:str)->str:
     kind, _, k = name.rpartition("_")
     shown = {"hr": "HR", "recall_min": "Recall(min)", "recall": "Recall", "precision": "Precision", "ndcg": "NDCG", "mrr": "MRR", "map": "MAP"}
     return f"{shown[kind]}@{k}" if kind in shown else name.upper()
+
+def headline_metrics(names # of one protocol: the keys of `Evaluation.values`, or of its part of metrics.json
+                    )->list:
+    "The metrics that a reader looks for first: at 10 and 20, or at the largest cut-off that was asked for"
+    if "mae" in names: return ["rmse", "mae"]
+    ks = sorted(int(n[5:]) for n in names if re.fullmatch(r"ndcg_\d+", n))
+    if not ks: return []
+    k = 10 if 10 in ks else ks[-1]
+    r = 20 if 20 in ks else ks[-1]
+    return [f"ndcg_{k}", f"hr_{k}", f"recall_{r}", f"mrr_{k}", f"map_{k}"]
 
 def protocol_name(name:str)->str:
     "`sampled_99` as a reader knows it: 99 sampled"

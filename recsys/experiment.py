@@ -14,10 +14,10 @@ __all__ = ['PATHS', 'NEEDS', 'TRAINING', 'KIND', 'log', 'LATE', 'STYLE', 'SHIPPE
            'recorded', 'opened', 'reopened', 'created', 'load_of_machine', 'Result', 'say', 'new_model', 'train',
            'by_code', 'write_results', 'collect', 'stage', 'run', 'catch_up', 'close', 'room', 'measured',
            'beyond_full', 'beyond_lists', 'spread_out', 'summarize', 'reopen', 'run_all', 'known_parent', 'run_split',
-           'run_model', 'evaluate_run', 'main_metrics', 'Means', 'plain_model', 'squared', 'beside', 'yardstick',
-           'Yard', 'written_metrics', 'best_rival', 'against', 'yardsticks', 'table', 'number', 'duration', 'folded',
-           'title', 'data_sentence', 'metric_frame', 'headline', 'tiles', 'better_or_not', 'warnings', 'intervals',
-           'chance', 'why_sentence', 'alike', 'as_good_epochs', 'learning_sentence', 'epoch_table', 'segment_tables',
+           'run_model', 'evaluate_run', 'Means', 'plain_model', 'squared', 'beside', 'yardstick', 'Yard',
+           'written_metrics', 'best_rival', 'against', 'yardsticks', 'table', 'number', 'duration', 'folded', 'title',
+           'data_sentence', 'metric_frame', 'headline', 'tiles', 'better_or_not', 'warnings', 'intervals', 'chance',
+           'why_sentence', 'alike', 'as_good_epochs', 'learning_sentence', 'epoch_table', 'segment_tables',
            'told_apart', 'beyond_html', 'audit_html', 'items_by_code', 'data_pictures', 'config_table', 'timing_table',
            'describe', 'show', 'part', 'left_out', 'shipped', 'own_kernel', 'tidy', 'render', 'overview',
            'through_papermill', 'import_papermill', 'say_line', 'execute', 'what_is_kept', 'checkpoint_epoch',
@@ -33,7 +33,7 @@ from pydantic import Field, SerializeAsAny, ValidationError, field_validator, mo
 from .beyond import Beyond, beyond, beyond_table, genre_matrix, segments
 from .comparison import CompareConfig, align, compare_runs, finished_runs, paired_t, read_run, test_rows, tile, tile_row, with_interval
 from .data import DATASETS, ITEM, RATING, TIMESTAMP, USER, Section, Tables, _ABOUT, _side_table, give_back, item_word, load, project_root, read, replacing, same_ids, under_root, unknown
-from .evaluation import Evaluation, EvaluationConfig, audit_table, evaluate, metric_name, protocol_name
+from .evaluation import Evaluation, EvaluationConfig, audit_table, evaluate, headline_metrics, metric_name, protocol_name
 from .models.baselines import with_genres
 from .models.base import GradientRecommender, ModelConfig, Recommender, create, load as load_model, model_class, model_config, runs_folder
 from .preprocessing import Catalogue, Given, PreprocessingConfig, Split, SplitConfig, given_split, interactions, load_split, make_split, read_given, save_split
@@ -1060,13 +1060,6 @@ def evaluate_run(
     given = lambda p: dict(candidates=candidates) if p == "candidates" else {}
     return {p: evaluate(model, split, p, ks or told["ks"], part, **given(p), **options) for p in protocols}, split, tables
 
-# %% ../nbs/08_experiment.ipynb #9c03e5d7
-def main_metrics(e:Evaluation)->list[str]:
-    "The metrics that a reader looks for first, at 10 and at 20 where those cut-offs were asked for"
-    if e.protocol == "rating": return ["rmse", "mae"]
-    k, r = (10 if 10 in e.ks else e.ks[-1]), (20 if 20 in e.ks else e.ks[-1])
-    return [f"ndcg_{k}", f"hr_{k}", f"recall_{r}", f"mrr_{k}", f"map_{k}"]
-
 # %% ../nbs/08_experiment.ipynb #d19b6f3e
 class Means(Recommender):
     "Stars from damped means of users and items: what a model of stars has to beat"
@@ -1096,7 +1089,7 @@ def squared(metric:str)->str:
 def beside(e:Evaluation, plain:Evaluation)->dict:
     "The plain model's main metrics, and by how much the other differs from it on the same users"
     out, weights = {}, e.n_test if e.protocol == "rating" else None
-    for m in main_metrics(e):
+    for m in headline_metrics(e.values):
         mean, low, high = plain.mean(m)
         out |= {m: mean, f"{m}_ci": [low, high]}
         if len(e.users) < 2: continue     # one user has no interval
@@ -1168,7 +1161,7 @@ def yardsticks(results:list)->dict: # protocol -> list of Yard
     "The plain model and the best finished run beside these results; of several runs, the means over them"
     out = {}
     for protocol, e in results[0].evaluations.items():
-        names = main_metrics(e)
+        names = headline_metrics(e.values)
         key, yards = squared(names[0]), []
         plain = [yardstick(r).get(protocol) for r in results]
         if all(plain):
@@ -1244,10 +1237,10 @@ def data_sentence(config:Config, tables:Tables, split:Split)->str:
     return (f"<p>{len(tables.ratings):,} interactions of {c.n_users:,} users with {c.n_items:,} {item}s; {yes}; {rule}. "
             f"Train {len(split.train):,}, validation {len(split.valid):,}, test {len(split.test):,} rows.</p>")
 
-def metric_frame(result:Result, names=None # None: those of `main_metrics`
+def metric_frame(result:Result, names=None # None: those of `headline_metrics`
                 )->pd.DataFrame:
     "Test metrics, protocols as columns, as 'mean [low, high]'"
-    names = names or list(dict.fromkeys(n for e in result.evaluations.values() for n in main_metrics(e)))
+    names = names or list(dict.fromkeys(n for e in result.evaluations.values() for n in headline_metrics(e.values)))
     cells = {p: {n: "{:.4f} [{:.4f}, {:.4f}]".format(*e.mean(n)) for n in names if n in e.values or n == "rmse" and p == "rating"} for p, e in result.evaluations.items()}
     frame = pd.DataFrame({protocol_name(p): c for p, c in cells.items()})
     return frame.reindex([n for n in names if n in frame.index]).rename(index=metric_name).rename_axis("metric").fillna("–")
@@ -1265,7 +1258,7 @@ def headline(results:list,
     units = f"{int(e.n_test.sum()):,} ratings of {e.users.numel():,} users" if e.protocol == "rating" else f"{e.users.numel():,} users"
     detail = intervals(table(metric_frame(first))) + f"<p class='note'>Means over {units} of the test part; in brackets, 95 % intervals. {note}</p>"
     if not many: return out + detail
-    names = {p: [n for n in main_metrics(e) if n in summary.get(p, {})] for p, e in first.evaluations.items()}
+    names = {p: [n for n in headline_metrics(e.values) if n in summary.get(p, {})] for p, e in first.evaluations.items()}
     each = pd.DataFrame([{"run": r.config.name} | {f"{metric_name(n)}, {protocol_name(p)}": r.metrics["test"][p][n] for p in names for n in names[p][:2]} for r in results])
     spread = pd.DataFrame({protocol_name(p): {metric_name(n): f"{summary[p][n]:.4f} ± {summary[p][n + '_sd']:.4f}" for n in names[p]} for p in names}).rename_axis(f"mean ± sd of {len(results)} runs").fillna("–")
     return out + intervals(table(spread)) + table(each) + f"<h3>{html.escape(first.config.name)} in detail</h3><p>All that follows is about the first run.</p>" + detail
@@ -1273,7 +1266,7 @@ def headline(results:list,
 def tiles(result:Result, summary:dict|None=None, n:int=1, yards:dict|None=None)->str: # HTML
     "Three figures of full ranking in large, or of the first protocol if it was not run, and one of the next; yardsticks in each"
     es = sorted(result.evaluations.items(), key=lambda x: x[0] != "full")
-    shown = [(p, m) for i, (p, e) in enumerate(es) for m in main_metrics(e)[:3 if i == 0 else 1]][:4]
+    shown = [(p, m) for i, (p, e) in enumerate(es) for m in headline_metrics(e.values)[:3 if i == 0 else 1]][:4]
     def figure(p, m):
         mean, low, high = result.evaluations[p].mean(m)
         value, about = (f"{summary[p][m]:.4f}", f"± {summary[p][m + '_sd']:.4f} over {n} runs") if summary else (f"{mean:.4f}", f"{low:.4f} to {high:.4f}")
@@ -1294,7 +1287,7 @@ def warnings(results:list, yards:dict|None=None)->str: # HTML
     "How the first protocol compares with the yardsticks, and what the audits found that deserves a look"
     first, lines = results[0], []
     protocol = next(iter(sorted(first.evaluations, key=lambda p: p != "full")))
-    metric = main_metrics(first.evaluations[protocol])[0]
+    metric = headline_metrics(first.evaluations[protocol].values)[0]
     for y in (yards or {}).get(protocol, []):
         if not y.more: continue
         better, said = better_or_not(y, metric)
@@ -1544,11 +1537,15 @@ def overview(runs:Path, reports:Path)->Path: # reports/index.html
         if page.stem == "index" or not finished(folder): continue
         m, c = written_metrics(folder), yaml.safe_load((folder/"config.yaml").read_text())
         if not m: continue
-        get = lambda protocol, key: m["test"].get(protocol, {}).get(key)
         sampled = next((p for p in m["test"] if p.startswith("sampled")), None)
+        full, few = m["test"].get("full", {}), m["test"].get(sampled, {})
+        shown = dict(zip(("ndcg", "hr", "recall"), headline_metrics(full))) | dict(zip(("sampled_ndcg", "sampled_hr"), headline_metrics(few)))
+        figures = {key: (few if key.startswith("sampled") else full).get(metric) for key, metric in shown.items()}
+        cutoffs = {key: metric.rpartition("_")[2] for key, metric in shown.items()}   # a run may have been asked for others than the heading says
+        plain = m.get("yardstick", {}).get("full", {}).get(shown.get("ndcg"))
         rows.append(dict(name=page.stem, file=page.name, model=m["model"], data=m["data"]["name"], split=c["split"]["name"], runs=len(m.get("runs", [1])),
-                         ndcg=get("full", "ndcg_10"), hr=get("full", "hr_10"), recall=get("full", "recall_20"), plain=m.get("yardstick", {}).get("full", {}).get("ndcg_10"), sampled=sampled and protocol_name(sampled), sampled_hr=get(sampled, "hr_10"),
-                         sampled_ndcg=get(sampled, "ndcg_10"), rmse=get("rating", "rmse"), fit=m["timing"]["fit_s"], finished=m["finished"][:16].replace("T", " ")))
+                         **{key: figures.get(key) for key in ("ndcg", "hr", "recall", "sampled_ndcg", "sampled_hr")}, cutoffs=cutoffs, plain=plain, sampled=sampled and protocol_name(sampled),
+                         rmse=m["test"].get("rating", {}).get("rmse"), fit=m["timing"]["fit_s"], finished=m["finished"][:16].replace("T", " ")))
     if all(r["runs"] == 1 for r in rows): rows = [r | {"runs": None} for r in rows]   # a column that says nothing is left out
     env = jinja2.Environment(loader=jinja2.FileSystemLoader(shipped("reports/_templates")), autoescape=True)
     with replacing(reports/"index.html") as f: f.write_text(env.get_template("index.html.j2").render(rows=rows, others=[(PAGES[k], pages) for k, pages in others.items() if pages]), encoding="utf8")
