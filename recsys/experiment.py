@@ -1539,12 +1539,13 @@ def overview(runs:Path, reports:Path)->Path: # reports/index.html
         if not m: continue
         sampled = next((p for p in m["test"] if p.startswith("sampled")), None)
         full, few = m["test"].get("full", {}), m["test"].get(sampled, {})
-        shown = dict(zip(("ndcg", "hr", "recall"), headline_metrics(full))) | dict(zip(("sampled_ndcg", "sampled_hr"), headline_metrics(few)))
-        figures = {key: (few if key.startswith("sampled") else full).get(metric) for key, metric in shown.items()}
-        cutoffs = {key: metric.rpartition("_")[2] for key, metric in shown.items()}   # a run may have been asked for others than the heading says
-        plain = m.get("yardstick", {}).get("full", {}).get(shown.get("ndcg"))
+        figures, cutoffs = dict.fromkeys(("ndcg", "hr", "recall", "sampled_ndcg", "sampled_hr")), {}   # a run may have been asked for other cut-offs than the headings say
+        for values, keys in ((full, ("ndcg", "hr", "recall")), (few, ("sampled_ndcg", "sampled_hr"))):
+            for key, metric in zip(keys, headline_metrics(values)):
+                figures[key], cutoffs[key] = values.get(metric), metric.rpartition("_")[2]
+        plain = m.get("yardstick", {}).get("full", {}).get(f"ndcg_{cutoffs.get('ndcg')}")
         rows.append(dict(name=page.stem, file=page.name, model=m["model"], data=m["data"]["name"], split=c["split"]["name"], runs=len(m.get("runs", [1])),
-                         **{key: figures.get(key) for key in ("ndcg", "hr", "recall", "sampled_ndcg", "sampled_hr")}, cutoffs=cutoffs, plain=plain, sampled=sampled and protocol_name(sampled),
+                         **figures, cutoffs=cutoffs, plain=plain, sampled=sampled and protocol_name(sampled),
                          rmse=m["test"].get("rating", {}).get("rmse"), fit=m["timing"]["fit_s"], finished=m["finished"][:16].replace("T", " ")))
     if all(r["runs"] == 1 for r in rows): rows = [r | {"runs": None} for r in rows]   # a column that says nothing is left out
     env = jinja2.Environment(loader=jinja2.FileSystemLoader(shipped("reports/_templates")), autoescape=True)
