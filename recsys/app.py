@@ -27,12 +27,12 @@ from starlette.middleware.cors import CORSMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 import psutil, torch
 import recsys
-from .data import Section
+from .utils import Section
 from .page import page, pressed
-from .recommendation import people, person
-from .reranking import Wish
-from .serving import Answer, Busy, Hub, Served
-from .training import PARENT
+from .recommendation import known_query, new_query
+from .reranking import ListOptions
+from .serving import Answer, Busy, Hub, LoadedRun
+from .utils import PARENT
 
 # %% ../nbs/09_app.ipynb #735fcddf
 class FieldError(BaseModel):
@@ -207,7 +207,7 @@ Id = StrictInt|Annotated[str, StringConstraints(max_length=200, strict=True)]
 MOST = 1000      # items in a posted history
 EXPLAINED = 100  # longest list with reasons
 
-class Options(Wish):
+class Options(ListOptions):
     "A wish, and what to say of each film"
     model:str|None = Field(None, max_length=200, description="name of a served run; the first one if left out")
     explain:int = Field(0, ge=0, le=10, description=f"items of the history to name as reasons for each item, in lists of at most {EXPLAINED}")
@@ -281,7 +281,7 @@ class Models(BaseModel):
 def as_json(content, status=200)->Response: return Response(orjson.dumps(content), status, media_type="application/json")
 
 def film_list(
-    served:Served,
+    served:LoadedRun,
     answer:Answer,
     why_empty:str="",  # said of a list without items
 )->dict:
@@ -295,15 +295,15 @@ def film_list(
     said = {"model": served.name, "revision": served.revision, "items": out}
     return said if out else said | {"note": why_empty or f"No {served.run.word} is left to list."}
 
-def why_none(served:Served, wish:Wish)->str:
+def why_none(served:LoadedRun, wish:ListOptions)->str:
     "What to say of an empty list"
     word = served.run.word
     filters = [n for n in ("genres", "without", "from_year", "to_year", "least", "hide") if getattr(wish, n)]
     if filters: return f"No {word} that is new to this person passes: {', '.join(filters)}. Loosen a filter."
     return f"No {word} is left to recommend: this person knows them all."
 
-def codes_of(served:Served, taste:Taste)->dict:
-    "Keyword arguments of `person`; `RequestValidationError` names the places of all unknown ids"
+def codes_of(served:LoadedRun, taste:Taste)->dict:
+    "Keyword arguments of `new_query`; `RequestValidationError` names the places of all unknown ids"
     errors = []
     def code(i, *place):
         try: return served.item_code(i)
@@ -317,10 +317,10 @@ def codes_of(served:Served, taste:Taste)->dict:
     if errors: raise RequestValidationError(errors)
     return dict(likes=likes, dislikes=dislikes, ratings=ratings)
 
-def wish_of(options:Options)->Wish:
+def wish_of(options:Options)->ListOptions:
     "The wish in a request"
     if options.explain and options.k > EXPLAINED: raise ValueError(f"k is {options.k} with explain; reasons are given for lists of at most {EXPLAINED}. Ask for fewer, or without explain.")
-    return Wish.model_construct(**{n: getattr(options, n) for n in Wish.model_fields})
+    return ListOptions.model_construct(**{n: getattr(options, n) for n in ListOptions.model_fields})
 
 # %% ../nbs/09_app.ipynb #37dc8c07
 REFUSALS = {code: {"model": Problem, "description": TITLES[code], "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}} for code in (400, 401, 403, 404, 408, 413, 414, 421, 422, 429, 431, 503)}
@@ -355,14 +355,14 @@ def api_routes(app:FastAPI, hub:Hub):
     @app.post("/v1/recommendations", response_model=Films, tags=["recommend"], summary="A list for somebody known by a few items")
     async def recommend(taste:Taste):
         served = _named(hub, taste.model)
-        query, wish = person(served.run, **codes_of(served, taste)), wish_of(taste)
+        query, wish = new_query(served.run, **codes_of(served, taste)), wish_of(taste)
         return as_json(film_list(served, await hub.ask(served, query, wish, taste.explain), why_none(served, wish)))
 
     @app.get("/v1/users/{user_id}/recommendations", response_model=Films, tags=["recommend"], summary="A list for a user of the data")
     async def recommend_user(user_id:UserId, options:Annotated[Options, InQuery()]):
         served = _named(hub, options.model)
         code, wish = user(served, user_id), wish_of(options)
-        return as_json(film_list(served, await hub.ask(served, people(served.run, torch.tensor([code])), wish, options.explain, code), why_none(served, wish)))
+        return as_json(film_list(served, await hub.ask(served, known_query(served.run, torch.tensor([code])), wish, options.explain, code), why_none(served, wish)))
 
     @app.get("/v1/users/{user_id}", response_model=User, tags=["look up"], summary="What is known of a user")
     async def one_user(user_id:UserId, model:ModelName=None, n:Annotated[int, InQuery(ge=0, le=1000, description="latest items of the history")]=20):

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np, pandas as pd, torch
 import torch.nn.functional as F
 from torch import Tensor
-from .data import USER, unknown
+from .data import USER
+from .utils import unknown
 from .preprocessing import Histories, Split
 from .evaluation import (Evaluation, activity_table, check_ks, chunk_users, contains, found_positives, mean_interval, metric_name, metric_range, pair_keys, popularity_table, share_interval, tell_apart,
                                protocol_name, quantile_groups)

@@ -403,15 +403,15 @@ def recommend(
         if dislikes and not likes: raise ValueError("--dislikes goes with --likes")
         from recsys import recommendation as rec
         from recsys.models.base import runs_folder
-        from recsys.reranking import Wish, film_table
-        wish = Wish(k=k, genres=tuple(genre or ()), from_year=from_year, to_year=to_year, least=least, diversity=diversity, niche=niche)
-        if similar is not None and wish != Wish(k=k): raise ValueError("--similar takes no filters and no sliders")
+        from recsys.reranking import ListOptions, film_table
+        wish = ListOptions(k=k, genres=tuple(genre or ()), from_year=from_year, to_year=to_year, least=least, diversity=diversity, niche=niche)
+        if similar is not None and wish != ListOptions(k=k): raise ValueError("--similar takes no filters and no sliders")
         r = rec.open_run(run, root=runs_folder())
         if batch is not None: return batched(r, batch, out, wish, skip_unknown, safe)
         if user is not None:
             code = rec.user_codes(r, [typed_like(user, r.users.user_id)])
-            frame, title = film_table(r, rec.people(r, code), wish, code), f"For user {user}"
-        elif likes: frame, title = film_table(r, rec.newcomer(r, likes, dislikes or ()), wish), "For someone who likes " + ", ".join(likes)
+            frame, title = film_table(r, rec.known_query(r, code), wish, code), f"For user {user}"
+        elif likes: frame, title = film_table(r, rec.titles_query(r, likes, dislikes or ()), wish), "For someone who likes " + ", ".join(likes)
         else: frame, title = rec.similar(r, similar, k=k), f"Like {similar}"
         if csv: print((rec.csv_safe(frame) if safe else frame).map(lambda x: rec.visible(x) if isinstance(x, str) and safe else x).to_csv(index=False), end="")
         elif json: print(plain_json(frame))
@@ -426,8 +426,8 @@ def plain_json(frame)->str:
 
 def why_empty(run, wish, code=None)->str:
     "What left nothing to list"
-    from recsys.reranking import Wish
-    if wish != Wish(k=wish.k): return f"No {run.word} that is left fits all of the filters: leave one out."
+    from recsys.reranking import ListOptions
+    if wish != ListOptions(k=wish.k): return f"No {run.word} that is left fits all of the filters: leave one out."
     if code is not None and int(run.histories.lengths[code]) >= run.catalogue.n_items: return f"This user has consumed all {run.catalogue.n_items:,} {run.word}s of the data."
     return f"None of the {run.catalogue.n_items:,} {run.word}s of the data is left."
 

@@ -22,7 +22,8 @@ from pydantic import Field, field_validator
 from scipy.special import stdtr, stdtrit
 from scipy.stats import binomtest
 from torch import Tensor
-from .data import ITEM, USER, Section, under_root, unknown
+from .data import ITEM, USER
+from .utils import Section, under_root, unknown
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from .eda import PALETTE, canvas, caption, clip, percent, themed
 from .evaluation import mean_interval, metric_name, metric_range, parse_protocol, protocol_name, quantile_groups, share_interval, tell_apart

@@ -23,7 +23,8 @@ from typing import Literal
 import numpy as np, pandas as pd, pyarrow as pa, pyarrow.compute as pc, torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor
-from .data import ITEM, RATING, USER, Section, _columns, _here, _id_values, _is_parquet, _open, _own, check_ratings, same_ids, unknown
+from .data import ITEM, RATING, USER, _columns, _id_values, _is_parquet, _open, _own, check_ratings, same_ids
+from .utils import Section, find_file, unknown
 from .preprocessing import Catalogue, Interactions, Split, histories
 from .sampling import GOLDEN, mix_, signed
 
@@ -458,7 +459,7 @@ def read_frame(
     numbers=(),      # further columns, read where the file has them; label and positive may say true and false
 )->pd.DataFrame:     # user_id, item_id (int64 or str) and `numbers` (float64)
     "A table of (user, item) pairs as it stands, repeats included; `attrs` hold notes for a reader, and the columns not taken"
-    path = _here(os.path.expandvars(path))
+    path = find_file(os.path.expandvars(path))
     there, notes = _columns(path, None)[0], []
     numbers = [n for n in numbers if n in there]
     types = {n: pa.string() if n in FLAGS else pa.float64() for n in numbers}
@@ -522,7 +523,7 @@ def read_candidates(
     part:str="test", # whose positives some of the file's must be: if none is, the file belongs to other data
 )->Candidates:       # users ascending, a user's candidates in the order of the file
     "Candidate lists of a file; raises `ValueError` for what the data does not know"
-    path = _here(os.path.expandvars(path))
+    path = find_file(os.path.expandvars(path))
     user, item, label = _ncf_candidates(path, split) if _is_ncf(path) else _table_candidates(path, split.catalogue)
     truth = positives(split, part, check=False)
     if not contains(truth.keys, pair_keys(user, item, truth.n_items))[label].any():

@@ -17,10 +17,10 @@ from urllib.parse import parse_qsl, urlencode
 from weakref import WeakKeyDictionary
 import numpy as np, pandas as pd, torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from .data import unknown
+from .utils import unknown
 from .models.base import Recommender
-from .recommendation import people, person
-from .reranking import Wish, a_word, has_years, shown
+from .recommendation import known_query, new_query
+from .reranking import ListOptions, a_word, has_years, shown
 from .serving import Busy
 
 # %% ../nbs/07d_page.ipynb #96d42560
@@ -344,19 +344,19 @@ def _who(served, home, state):
     "The query and the user's code, or -1: the user, or the picks"
     if state.user is not None and _same_data(served, home):
         code = home.user_code(state.user)
-        return people(served.run, torch.tensor([code])), code
+        return known_query(served.run, torch.tensor([code])), code
     likes, dislikes = state.like, state.dislike
     if state.user is not None:
         h, ids = home.run.histories.select(torch.tensor([home.user_code(state.user)])), home.run.items["item_id"]
         likes, dislikes = (tuple(map(str, ids.iloc[h.items[at].numpy()])) for at in (h.positive, ~h.positive))
     picks = [_codes_in(served, home, ids) for ids in (likes, dislikes)]
-    return person(served.run, picks[0], [c for c in picks[1] if c not in picks[0]]), -1
+    return new_query(served.run, picks[0], [c for c in picks[1] if c not in picks[0]]), -1
 
 def _wish(served, home, state):
     "What the controls ask for; genres and years that this model's data lacks are left out"
     by, years = "genres" if served.genres else "vectors", has_years(served.run)
     hidden = () if state.user else tuple(str(served.run.catalogue.item_ids[c]) for c in _codes_in(served, home, state.seen))
-    return Wish(k=state.k, genres=tuple(g for g in state.genre if g in served.genres), from_year=state.since if years else None, to_year=state.until if years else None,
+    return ListOptions(k=state.k, genres=tuple(g for g in state.genre if g in served.genres), from_year=state.since if years else None, to_year=state.until if years else None,
                 least=state.least, hide=hidden, diversity=state.div if diversifies(served) else 0., by=by, niche=state.niche)
 
 async def column(
@@ -428,7 +428,7 @@ def hears_dislikes(run)->bool:
     if run not in _hearing:
         known = run.counts.argsort(descending=True, stable=True)
         like, dislike, rest = known[:1].tolist(), known[1:2].tolist(), known[2:]
-        with torch.no_grad(): without, beside = (run.model.score(p, rest).float() for p in (person(run, like), person(run, like, dislike)))
+        with torch.no_grad(): without, beside = (run.model.score(p, rest).float() for p in (new_query(run, like), new_query(run, like, dislike)))
         _hearing[run] = len(rest) > 0 and not torch.allclose(without, beside, rtol=1e-4, atol=1e-6)
     return _hearing[run]
 

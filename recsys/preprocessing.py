@@ -18,7 +18,8 @@ from typing import Literal
 import numpy as np, pandas as pd, torch
 from pydantic import Field, model_validator
 from torch import Tensor
-from .data import USER, ITEM, RATING, TIMESTAMP, Section, Tables, _here, file_hash, lost_zeros, read, replacing, same_ids, under_root, unknown
+from .data import USER, ITEM, RATING, TIMESTAMP, Tables, lost_zeros, read, same_ids
+from .utils import Section, find_file, file_hash, replacing, under_root, unknown
 
 log = logging.getLogger("recsys.preprocessing")
 
@@ -576,7 +577,7 @@ def _part_paths(config):
     written = {p: path for p in ("train", "valid", "test") if (path := getattr(config, p))}
     paths = {}
     for part, path in written.items():
-        try: paths[part] = _here(os.path.expandvars(path.replace("{fold}", number)))
+        try: paths[part] = find_file(os.path.expandvars(path.replace("{fold}", number)))
         except FileNotFoundError as e: raise FileNotFoundError(f"split 'given' finds no file for split.{part}. {e}") from None
     return paths
 

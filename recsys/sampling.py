@@ -13,7 +13,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
-from .data import Section
+from .utils import Section
 from .preprocessing import Interactions
 
 # %% ../nbs/03_sampling.ipynb #cde1e9bb

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['AGAIN', 'ModelConfig', 'Recommender', 'register', 'registry', 'model_class', 'model_config', 'create', 'About',
-           'save_model', 'read_about', 'check_tensors', 'load', 'runs_folder', 'FromLikes', 'Popularity',
+           'save_model', 'read_about', 'check_tensors', 'load', 'runs_folder', 'LikesNetwork', 'Popularity',
            'GradientRecommender']
 
 # %% ../../nbs/04_models/00_base.ipynb #7ccf8b89
@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from pydantic import Field, ValidationError
 from torch import Tensor, nn
-from ..data import Section, replacing, under_root, unknown
+from ..utils import Section, replacing, under_root, unknown
 from ..preprocessing import Query, Split
 from ..sampling import AllNegatives, NegativeSampler, SamplingConfig, loader
 
@@ -203,7 +203,7 @@ def runs_folder()->Path:
     return Path(base)/"runs" if base else under_root("data/runs")
 
 # %% ../../nbs/04_models/00_base.ipynb #5c0de2b8
-class FromLikes(nn.Module):
+class LikesNetwork(nn.Module):
     "Likes [n, n_items] of 0 and 1 -> scores [n, n_items]"
     def __init__(self,
         otherwise:Tensor,   # [n_items] scores of people who like nothing
@@ -229,7 +229,7 @@ class Popularity(Recommender):
     def score(self, query:Query, items:Tensor|None=None)->Tensor:
         c = self.counts if items is None else self.counts[items]
         return c.expand(len(query), -1)
-    def exportable(self, people): return FromLikes(self.counts), "history"
+    def exportable(self, people): return LikesNetwork(self.counts), "history"
     def state(self): return {"counts": self.counts}
     def shapes(self): return {"counts": ((self.n_items,), torch.float32)}
     def load_state(self, tensors): self.counts = tensors["counts"]

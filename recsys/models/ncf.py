@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['bce', 'bpr', 'AllBCE', 'Pairs', 'PairDot', 'PairSum', 'dot', 'add', 'shaped', 'NCFConfig', 'with_dislikes', 'NCF',
-           'ForPeople', 'scores_without', 'MFConfig', 'MF', 'GMF', 'DropReLU', 'Tower', 'MLPConfig', 'MLP',
+           'UserNetwork', 'scores_without', 'MFConfig', 'MF', 'GMF', 'DropReLU', 'Tower', 'MLPConfig', 'MLP',
            'ResMLPConfig', 'ResMLP', 'NeuMFConfig', 'pretrained', 'NeuMF']
 
 # %% ../../nbs/04_models/02_ncf.ipynb #897b65d8
@@ -15,7 +15,7 @@ import numpy as np, torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from ..data import under_root
+from ..utils import under_root
 from .base import GradientRecommender, ModelConfig, load, register, runs_folder
 from ..preprocessing import Histories, Query, Split, fit_scaler
 from ..sampling import GOLDEN, PairSet, mix_
@@ -257,7 +257,7 @@ class NCF(GradientRecommender):
         if self.uses_now: return None   # its scores move with the time of asking, which the network is not told
         self.eval()
         parts = [self.user_half(*self.users_of(people.select(rows).to(self.device))) for rows in torch.arange(len(people)).split(2**10)]
-        return ForPeople(self, tuple(map(torch.cat, zip(*parts))), self.item_half(*self.tables(self.item_tables))), "user"
+        return UserNetwork(self, tuple(map(torch.cat, zip(*parts))), self.item_half(*self.tables(self.item_tables))), "user"
 
     @property
     def predicts_stars(self): return self.config.loss == "mse"
@@ -351,7 +351,7 @@ class NCF(GradientRecommender):
                 opt.step()
         return [m + s*x.detach() for m, s, x in zip(mu, sigma, z)]
 
-class ForPeople(nn.Module):
+class UserNetwork(nn.Module):
     "Rows [n] of certain people -> their scores [n, n_items]; each half of the first layer is a table"
     def __init__(self, model:NCF, user:tuple, item:tuple # tensors [people, ·] and [n_items, ·]
                 ):
@@ -483,19 +483,19 @@ class Tower(nn.Module):
     def affine(self, k)->tuple: # weight [out, in], bias [out]
         "Layer k; in eval mode with its batch norm folded in"
         w, b = self.linear[k].weight, self.linear[k].bias
-        if self.norm is None: return (w*self.grow, b*self.grow) if self.grow else (w, b)
+        if self.norm is None: return (w*self.dropout_scale, b*self.dropout_scale) if self.dropout_scale else (w, b)
         if self.training: return w, b
         n = self.norm[k]; g = n.weight*torch.rsqrt(n.running_var + n.eps)
         return w*g[:, None], (b - n.running_mean)*g + n.bias
     @property
-    def grow(self): # dropout's factor where `DropReLU` drops: it rides on what goes into the ReLU
+    def dropout_scale(self): # dropout's factor where `DropReLU` drops: it rides on what goes into the ReLU
         return 1/(1 - self.drop.p) if self.training and self.drop.p and self.linear[0].weight.is_cpu else None
     def user_half(self, e):
         w, b = self.affine(0); return F.linear(e, w[:, :self.dim], b)
     def item_half(self, e): return F.linear(e, self.affine(0)[0][:, self.dim:])
     def _after(self, k, h):
-        if self.norm is not None and self.training: h = self.norm[k](h)*(self.grow or 1)
-        return DropReLU.apply(h, self.drop.p) if self.grow else self.drop(h.relu_())
+        if self.norm is not None and self.training: h = self.norm[k](h)*(self.dropout_scale or 1)
+        return DropReLU.apply(h, self.drop.p) if self.dropout_scale else self.drop(h.relu_())
     def forward(self, user, item, pairs=None): # first-layer halves as in `add`, and so is what comes out
         fused = pairs is None and self._fused(user)
         h = torch.ops.aten._add_relu(user, item) if fused else self._after(0, add(user, item, pairs))
