@@ -26,7 +26,8 @@ from torch import Tensor
 from .data import ITEM, RATING, USER, _columns, _id_values, _is_parquet, _open, _own, check_ratings, same_ids
 from .utils import Section, find_file, unknown
 from .preprocessing import Catalogue, Interactions, Split, histories
-from .sampling import GOLDEN, mix_, signed
+from .models.base import Reads
+from .ranking import GOLDEN, mix_, signed
 
 # %% ../nbs/06_evaluation.ipynb #13712b11
 def pair_keys(
@@ -574,7 +575,7 @@ def _predict(model, split, part, history, budget_mb):
         raise ValueError("The split holds out positives only, so errors in stars would leave out all low ratings. Make the split of all rows: make_split(…, rows='all').")
     inter = inter[torch.argsort(inter.user, stable=True)]
     users, count = inter.user.unique_consecutive(return_counts=True)
-    timed = getattr(model, "uses_now", False) and inter.timestamp is not None   # then each row is asked at its own time
+    timed = getattr(model, "reads", Reads()).now and inter.timestamp is not None   # then each row is asked at its own time
     asked, each, now = (inter.user, torch.ones_like(inter.user), inter.timestamp) if timed else (users, count, None)
     width = int(split.history(part).lengths.max()) if timed else int(count.max())
     ends, out = each.cumsum(0), []

@@ -35,8 +35,8 @@ from .comparison import CompareConfig, align, compare_runs, finished_runs, paire
 from .data import DATASETS, ITEM, RATING, TIMESTAMP, USER, Tables, _ABOUT, _side_table, item_word, load, read, same_ids
 from .utils import Section, release_memory, project_root, replacing, under_root, unknown
 from .evaluation import Evaluation, EvaluationConfig, audit_table, evaluate, headline_metrics, metric_name, protocol_name
-from .models.baselines import with_genres
-from .models.base import GradientRecommender, ModelConfig, Recommender, create, load as load_model, model_class, model_config, runs_folder
+from .features import FeaturesConfig, load_catalogue, save_catalogue, with_features
+from .models.base import ModelConfig, Recommender, create, load as load_model, model_class, model_config, runs_folder
 from .preprocessing import Catalogue, Given, PreprocessingConfig, Split, SplitConfig, given_split, interactions, load_split, make_split, read_given, save_split
 from .recommendation import visible
 from .sampling import SamplingConfig
@@ -128,6 +128,7 @@ class Config(Section):
     model:SerializeAsAny[ModelConfig]
     training:TrainingConfig = TrainingConfig()
     evaluation:EvaluationConfig = EvaluationConfig()
+    features:FeaturesConfig = FeaturesConfig()
 
     @model_validator(mode="before")
     @classmethod
@@ -149,6 +150,11 @@ class Config(Section):
         return v
     @property
     def stars(self)->bool: return getattr(self.model, "loss", None) == "mse"
+    @property
+    def wanted_features(self)->FeaturesConfig:
+        "The section `features`, or what the model reads where it is empty"
+        if self.features: return self.features
+        return FeaturesConfig.model_validate(model_class(self.model.name).default_features(self.model))
     @property
     def source(self)->str:
         "What the data is called"
@@ -315,11 +321,11 @@ def low_needs_ratings(config, tables, ratings):
 def model_has_what_it_needs(config, tables, ratings):
     name, needs = config.model.name, set(model_class(config.model.name).needs)
     if getattr(config.model, "similarity", "") == "adjusted_cosine": needs.add(RATING)
-    if "features" in getattr(config.model, "side", ()): needs.add("genres")
     for column in (RATING, TIMESTAMP):
         if column in needs and column not in ratings:
             raise missing(config, column, f"model {name!r}", "choose a model that does without, as popularity or ease")
-    if "genres" in needs and ("genres" not in tables.items or not tables.items["genres"].astype(bool).any()):
+    wants_genres = not config.features and "genres" in config.wanted_features.items
+    if wants_genres and ("genres" not in tables.items or not tables.items["genres"].astype(bool).any()):
         raise ValueError(f"model {name!r} needs the genres of the items, and the item table has none. "
                          "Give data.items a table with a column genres, name that column in data.item_columns (genres: COLUMN), "
                          "or choose a model that does without, as popularity.")
@@ -434,7 +440,7 @@ def prepare(config:Config)->tuple[Tables, Split]:
         labelled = interactions(tables, **config.preprocessing.model_dump(), cache=cache)
         split = make_split(*labelled, config.split, seed, rows)
     release_memory()
-    return tables, with_genres(split, tables.items) if "genres" in tables.items else split
+    return tables, with_features(split, tables, config.wanted_features)
 
 def validator(config:Config, split:Split):
     "The function that training calls: metrics of a model on the validation part; None without one"
@@ -815,7 +821,7 @@ def say(row:dict, epochs:int, metric:str):
 def new_model(config:Config, split:Split):
     "The untrained model of a run, its start values drawn from the run's seed"
     seed_epoch(config.seed, 0)
-    return create(config.model, split.catalogue.n_users, split.catalogue.n_items, config.sampling)
+    return create(config.model, split.catalogue, config.sampling)
 
 def train(config:Config, split:Split, folder:Path, resolved:dict|None, record:Record|None)->tuple[Fitted, object]:
     "The training that validation watches and, with `training.refit`, the last one; each with its checkpoint"
@@ -845,6 +851,7 @@ def write_results(folder:Path, config:Config, tables:Tables, split:Split, fitted
     (folder/"catalogue").mkdir(exist_ok=True)
     for kind, ids, table in (("user", c.user_ids, tables.users), ("item", c.item_ids, tables.items)):
         write(by_code(table, f"{kind}_id", ids), f"catalogue/{kind}s.parquet")
+    save_catalogue(c, folder/"catalogue")
     evs = list(evaluations.values())
     write(pd.concat([e.per_user(c) for e in evs]), "metrics_per_user.parquet")
     tests = [e for e in evs if e.part == "test"]
@@ -857,7 +864,7 @@ def collect(config:Config, tables:Tables, split:Split, fitted:Fitted, evaluation
     parts = {p: {e.protocol: e.summary() for e in evaluations.values() if e.part == p} for p in ("test", "valid")}
     data = {k: tables.info.get(k) for k in ("name", "sha256", "source")} | {"item": item_word(tables.info)} | {k: tables.info[k] for k in ("files",) if k in tables.info} | {"users": split.catalogue.n_users, "items": split.catalogue.n_items} | {
         f"{p}_rows": len(split.part(p)) for p in ("train", "valid", "test")} | {"split": split.info}
-    audit = {f"{e.part}/{e.protocol}": e.audit for e in evaluations.values()} | {"sampling": getattr(fitted.model, "sampling_audit", {})}
+    audit = {f"{e.part}/{e.protocol}": e.audit for e in evaluations.values()} | {"sampling": fitted.audit}
     return parts | {"timing": timing, "audit": audit, "data": data, "seed": config.seed, "model": config.model.name, "best_epoch": fitted.best_epoch,
                     "stopped_early": fitted.stopped_early, "refit": config.training.refit, "finished": datetime.now(timezone.utc).isoformat(timespec="seconds")}
 
@@ -888,10 +895,11 @@ def run(config:Config, tables:Tables|None=None, split:Split|None=None,
 
 def _begin(folder, config, tables, split, about, env, record, parent, resolved):
     model = new_model(config, split)
-    resolved = resolved or resolve(config.training, model, split)
+    source = model.source(split) if model.by_gradient else None
+    resolved = resolved or resolve(config.training, model, source)
     with replacing(folder/"config.yaml") as f: f.write_text(yaml.safe_dump(about["config"] | {"resolved": resolved}, sort_keys=False))
     data = {k: tables.info.get(k) for k in ("name", "source")} | {"users": split.catalogue.n_users, "items": split.catalogue.n_items} | {f"{p}_rows": len(split.part(p)) for p in ("train", "valid", "test")}
-    state = {"about": about, "resolved": resolved, "mlflow_run_id": record.id, "parent": parent, "environment": env, "data": data, "closed_form": not isinstance(model, GradientRecommender)}
+    state = {"about": about, "resolved": resolved, "mlflow_run_id": record.id, "parent": parent, "environment": env, "data": data, "closed_form": not model.by_gradient}
     with replacing(folder/"run.json") as f: f.write_text(json.dumps(state, indent=1))
     record.begin_run(state)
     return state
@@ -1035,7 +1043,8 @@ def _summarized(config, configs, results, record):
 def run_split(folder:Path)->tuple[Split, Tables]:
     "The split of a finished run, and its tables of items and users"
     items, users = (pd.read_parquet(folder/f"catalogue/{n}.parquet") for n in ("items", "users"))
-    catalogue, about = Catalogue(users[USER].to_numpy(), items[ITEM].to_numpy()), json.loads((folder/"metrics.json").read_text())
+    catalogue = load_catalogue(folder/"catalogue", users[USER].to_numpy(), items[ITEM].to_numpy())
+    about = json.loads((folder/"metrics.json").read_text())
     split = load_split(folder/"split", catalogue, about["data"]["split"])
     return split, Tables(pd.DataFrame(columns=[USER, ITEM]), items, users, {"name": about["data"]["name"], "item": item_word(about["data"])})
 
@@ -1078,9 +1087,8 @@ class Means(Recommender):
 
 def plain_model(protocol:str, split:Split)->Recommender:
     "A model that asks nothing of anybody: popularity, or means where stars are predicted"
-    n_users, n_items = split.catalogue.n_users, split.catalogue.n_items
-    if protocol == "rating": model = Means(ModelConfig(name=Means.name), n_users, n_items)
-    else: model = create(model_config({"name": "popularity"}), n_users, n_items)
+    if protocol == "rating": model = Means(ModelConfig(name=Means.name), split.catalogue)
+    else: model = create({"name": "popularity"}, split.catalogue)
     model.fit(split)
     return model
 

@@ -175,7 +175,7 @@ def recommend_batch(
 # %% ../nbs/07b_export.ipynb #2c88abce
 def able(method:str)->list: # names
     "The models that have `item_vectors` or are `exportable`"
-    own = lambda c: getattr(c, method) is not getattr(Recommender, method) and not (method == "exportable" and c.uses_now)
+    own = lambda c: getattr(c, method) is not getattr(Recommender, method) and not (method == "exportable" and c.reads.now)
     return sorted(n for n, c in registry().items() if own(c))
 
 def item_vectors_table(

@@ -20,6 +20,7 @@ from torch import Tensor
 from .data import ITEM, RATING, TIMESTAMP, USER, item_word
 from .utils import under_root, unknown
 from .evaluation import chunk_users, positives, top_k
+from .features import load_catalogue
 from .models.base import Recommender, load
 from .preprocessing import Catalogue, Histories, Query, Split, concat, histories, load_split
 
@@ -113,7 +114,7 @@ def open_run(
     "A finished run, ready to be asked; `ValueError` says what is missing"
     folder = run_folder(run, root)
     items, users = fill_items(pd.read_parquet(folder/"catalogue/items.parquet")), pd.read_parquet(folder/"catalogue/users.parquet")
-    catalogue = Catalogue(users[USER].to_numpy(), items[ITEM].to_numpy())
+    catalogue = load_catalogue(folder/"catalogue", users[USER].to_numpy(), items[ITEM].to_numpy())
     model = load(folder/"model", device, sizes=(len(users), len(items)))
     split = load_split(folder/"split", catalogue)
     metrics = json.loads((folder/"metrics.json").read_text())

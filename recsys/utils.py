@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PARENT', 'project_root', 'under_root', 'find_file', 'file_hash', 'closest', 'unknown', 'replacing', 'Section', 'libc',
-           'release_memory', 'kept_buffers', 'parent_lives', 'stop_if_orphaned', 'die_with_parent']
+           'release_memory', 'free_memory', 'kept_buffers', 'parent_lives', 'stop_if_orphaned', 'die_with_parent']
 
 # %% ../nbs/00b_utils.ipynb #a73ef450
 import configparser, ctypes, difflib, hashlib, os, shutil, signal, sys, uuid
@@ -146,6 +146,15 @@ def release_memory():
     "Hand memory that was freed, but is still held, back to the system: pyarrow keeps what it parsed, and glibc the gaps between what lives"
     pa.default_memory_pool().release_unused()
     if hasattr(libc(), "malloc_trim"): libc().malloc_trim(0)   # not every C library has it
+
+# %% ../nbs/00b_utils.ipynb #7238a6fa
+def free_memory(device)->int: # bytes; device: torch's
+    "What is free on the device now"
+    if device.type == "cuda":
+        import torch
+        return torch.cuda.mem_get_info(device)[0]
+    import psutil
+    return psutil.virtual_memory().available
 
 # %% ../nbs/00b_utils.ipynb #fb9993a3
 @contextmanager
