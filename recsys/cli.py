@@ -162,7 +162,8 @@ def test_table(metrics:dict # as metrics.json
               ):
     "Test metrics as rows, protocols as columns"
     import pandas as pd
-    from recsys.evaluation import headline_metrics, metric_name, protocol_name
+    from recsys.metrics import headline_metrics, metric_name
+    from recsys.evaluation import protocol_name
     columns = {protocol_name(p): {metric_name(m): with_spread(values, m) for m in headline_metrics(values) if m in values}
                for p, values in metrics["test"].items()}
     return pd.DataFrame(columns).fillna("").rename_axis("metric").reset_index()
@@ -176,7 +177,8 @@ def runs(json:Annotated[bool, typer.Option("--json", help="as JSON")]=False):
         folder = runs_folder()
         found = [told for path in sorted(folder.glob("[!.]*/metrics.json")) if (told := _headline(path)) is not None]
         if json: return print_json({"runs": found})
-        from recsys.evaluation import metric_name, protocol_name
+        from recsys.metrics import metric_name
+        from recsys.evaluation import protocol_name
         if not found: return print(f"No finished run in {folder}. `recsys run nbs/experiments/ease.yaml` makes one in less than a minute.")
         import pandas as pd
         table = pd.DataFrame(found).astype({"seed": str})
@@ -186,7 +188,7 @@ def runs(json:Annotated[bool, typer.Option("--json", help="as JSON")]=False):
 def _headline(path:Path)->dict|None:
     "What metrics.json says first; None for a file that cannot be read, which is named"
     import json
-    from recsys.evaluation import headline_metrics
+    from recsys.metrics import headline_metrics
     try:
         m = json.loads(path.read_text())
         protocol = "full" if "full" in m["test"] else next(iter(m["test"]))
@@ -271,7 +273,9 @@ def measured_lists(recommendations, truth, ks, protocol, candidates, relevant=No
     "Lists that another library made"
     if truth is None: raise ValueError("--recommendations needs --truth FILE: a table of user_id, item_id with what was to be found")
     if protocol or candidates: raise ValueError("--protocol and --candidates belong to a RUN: lists are measured as they are")
-    from recsys.evaluation import FLAGS, evaluate_lists, read_frame
+    from recsys.evaluation import FLAGS
+    from recsys.lists import evaluate_lists
+    from recsys.candidates import read_frame
     lists, wanted = read_frame(recommendations, ("rank", "score")), read_frame(truth, (*FLAGS, "rating"))
     found = evaluate_lists(lists, wanted, ks or (1, 5, 10, 20), relevant=relevant)
     return {"lists": (found, {"audit": found.audit})}
@@ -284,7 +288,8 @@ def print_json(results:dict):
 def show_evaluations(results:dict, title:str):
     "A table of metrics, cut-offs across, and what the audit found"
     import pandas as pd
-    from recsys.evaluation import METRICS, audit_table, metric_name, protocol_name
+    from recsys.metrics import METRICS, metric_name
+    from recsys.evaluation import audit_table, protocol_name
     for p, (e, more) in results.items():
         s, cut = e.summary(), lambda name, k: metric_name(f"{name}_{k}").split("@")[0]
         if e.protocol == "rating": frame = pd.DataFrame([{"metric": metric_name(n), "value": s[n], "low": s[f"{n}_ci"][0], "high": s[f"{n}_ci"][1]} for n in ("rmse", "mae", "mse")])

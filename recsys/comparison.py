@@ -26,7 +26,8 @@ from .data import ITEM, USER
 from .utils import Section, under_root, unknown
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from .eda import PALETTE, canvas, caption, clip, percent, themed
-from .evaluation import mean_interval, metric_name, metric_range, parse_protocol, protocol_name, quantile_groups, share_interval, tell_apart
+from .metrics import mean_interval, metric_name, metric_range, share_interval, tell_apart
+from .evaluation import parse_protocol, protocol_name, quantile_groups
 from .models.base import runs_folder
 
 # %% ../nbs/06b_comparison.ipynb #c36b3d83

@@ -34,13 +34,16 @@ from .beyond import Beyond, beyond, beyond_table, genre_matrix, segments
 from .comparison import CompareConfig, align, compare_runs, finished_runs, paired_t, read_run, test_rows, tile, tile_row, with_interval
 from .data import DATASETS, ITEM, RATING, TIMESTAMP, USER, Tables, _ABOUT, _side_table, item_word, load, read, same_ids
 from .utils import Section, release_memory, project_root, replacing, under_root, unknown
-from .evaluation import Evaluation, EvaluationConfig, audit_table, evaluate, headline_metrics, metric_name, protocol_name
+from .evaluation import Evaluation, EvaluationConfig, audit_table, evaluate, protocol_name
+from .metrics import headline_metrics, metric_name
 from .features import FeaturesConfig, load_catalogue, save_catalogue, with_features
 from .models.base import ModelConfig, Recommender, create, load as load_model, model_class, model_config, runs_folder
-from .preprocessing import Catalogue, Given, PreprocessingConfig, Split, SplitConfig, given_split, interactions, load_split, make_split, read_given, save_split
+from .encoding import Catalogue
+from .preprocessing import Given, PreprocessingConfig, Split, SplitConfig, given_split, interactions, load_split, make_split, read_given, save_split
 from .recommendation import visible
 from .sampling import SamplingConfig
-from .training import LOWER_IS_BETTER, Fitted, TrainingConfig, fit, resolve, seed_epoch
+from .metrics import LOWER_IS_BETTER
+from .training import Fitted, TrainingConfig, fit, resolve, seed_epoch
 from .utils import PARENT, die_with_parent, stop_if_orphaned
 
 # %% ../nbs/08b_experiment.ipynb #ed6779df
@@ -150,6 +153,16 @@ class Config(Section):
         return v
     @property
     def stars(self)->bool: return getattr(self.model, "loss", None) == "mse"
+    @property
+    def wanted_features(self)->FeaturesConfig:
+        "The section `features`, or what the model reads where it is empty"
+        if self.features: return self.features
+        return FeaturesConfig.model_validate(model_class(self.model.name).default_features(self.model))
+    @property
+    def wanted_features(self)->FeaturesConfig:
+        "The section `features`, or what the model reads where it is empty"
+        if self.features: return self.features
+        return FeaturesConfig.model_validate(model_class(self.model.name).default_features(self.model))
     @property
     def wanted_features(self)->FeaturesConfig:
         "The section `features`, or what the model reads where it is empty"
@@ -851,6 +864,8 @@ def write_results(folder:Path, config:Config, tables:Tables, split:Split, fitted
     (folder/"catalogue").mkdir(exist_ok=True)
     for kind, ids, table in (("user", c.user_ids, tables.users), ("item", c.item_ids, tables.items)):
         write(by_code(table, f"{kind}_id", ids), f"catalogue/{kind}s.parquet")
+    save_catalogue(c, folder/"catalogue")
+    save_catalogue(c, folder/"catalogue")
     save_catalogue(c, folder/"catalogue")
     evs = list(evaluations.values())
     write(pd.concat([e.per_user(c) for e in evs]), "metrics_per_user.parquet")

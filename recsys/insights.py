@@ -25,10 +25,11 @@ from .comparison import STYLES, align, paired_t, pool
 from .data import USER
 from .utils import Section, replacing, unknown
 from .eda import PALETTE, canvas, caption, themed
-from .evaluation import mean_interval, metric_range, metric_name
+from .metrics import mean_interval, metric_range, metric_name
 from .experiment import Config, DataConfig, configure, explain, evaluate_all, new_model, prepare, validator, with_values
 from .models.base import runs_folder
-from .training import LOWER_IS_BETTER, fit
+from .metrics import LOWER_IS_BETTER
+from .training import fit
 
 # %% ../nbs/08e_insights.ipynb #ddbec1c9
 def grid(axes:dict # dotted key -> values to try

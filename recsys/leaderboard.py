@@ -15,7 +15,7 @@ import pandas as pd, torch
 from pydantic import Field, model_validator, ValidationError
 from .comparison import Comparison, Published, compare_runs, cost_table, finished_runs, p_text, published_table, read_run, with_interval
 from .utils import Section, replacing, under_root, unknown
-from .evaluation import metric_name
+from .metrics import metric_name
 from .experiment import configure, explain, outputs, ran, read_config, run_all, expand_runs, through_papermill
 from .sweep import best_sections, outcome_line, search, space_text, sweep_config, to_yaml
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from statistics import NormalDist
 import torch
 from torch import Tensor
-from .ranking import contains, pair_keys
+from .encoding import contains, pair_keys
 
 # %% ../nbs/05b_metrics.ipynb #089d3b15
 @dataclass(frozen=True)

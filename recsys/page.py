@@ -414,7 +414,7 @@ def about_line(served)->str:
 
 def _scores(about, word):
     "The test figures people ask for first"
-    from recsys.evaluation import headline_metrics, metric_name   # heavy: only when a page is made
+    from recsys.metrics import headline_metrics, metric_name   # heavy: only when a page is made
     for protocol, figures in about["test"].items():
         if found := [f"{metric_name(n)} {figures[n]:.3f}" for n in headline_metrics(figures) if n in figures][:2]:
             return ("Its stars on the test: " if protocol == "rating" else f"Ranking all {word}s on the test: " if protocol == "full" else f"On the test ({protocol}): ") + ", ".join(found)

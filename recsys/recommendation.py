@@ -19,10 +19,12 @@ import numpy as np, pandas as pd, torch
 from torch import Tensor
 from .data import ITEM, RATING, TIMESTAMP, USER, item_word
 from .utils import under_root, unknown
-from .evaluation import chunk_users, positives, top_k
+from .ranking import chunk_users, top_k
+from .candidates import positives
 from .features import load_catalogue
 from .models.base import Recommender, load
-from .preprocessing import Catalogue, Histories, Query, Split, concat, histories, load_split
+from .encoding import Catalogue, Histories, Query, concat, histories
+from .preprocessing import Split, load_split
 
 # %% ../nbs/07_recommendation.ipynb #6aa69634
 @dataclass(frozen=True, eq=False)

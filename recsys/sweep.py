@@ -24,10 +24,11 @@ with warnings.catch_warnings():
 from optuna.trial import TrialState
 from .utils import Section, replacing, unknown
 from .comparison import tile, tile_row
-from .evaluation import metric_name
+from .metrics import metric_name
 from .experiment import Config, Record, configure, duration, execute, explain, flatten, new_model, number, outputs, prepare, ran, read_config, reason, recorded, expand_runs, through_papermill, tracking, validator, with_values
 from .preprocessing import Split
-from .training import LOWER_IS_BETTER, fit
+from .metrics import LOWER_IS_BETTER
+from .training import fit
 
 # %% ../nbs/08d_sweep.ipynb #223dd380
 class Range(Section):
