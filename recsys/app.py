@@ -217,6 +217,7 @@ class Taste(Options):
     likes:list[Id] = Field([], max_length=MOST, description="item ids")
     dislikes:list[Id] = Field([], max_length=MOST, description="item ids")
     ratings:dict[Annotated[str, StringConstraints(max_length=200)], Annotated[float, Field(allow_inf_nan=False)]] = Field({}, max_length=MOST, description="item id: stars; only for models trained with ratings")
+    features:dict[Annotated[str, StringConstraints(max_length=100)], StrictInt|Annotated[float, Field(allow_inf_nan=False)]|Annotated[str, StringConstraints(max_length=1000)]] = Field({}, max_length=50, description="what they say of themselves, as age: 25; only for models trained with features of users, which `GET /v1/models` names")
 
 class Film(BaseModel):
     "An item"
@@ -269,6 +270,7 @@ class Model(BaseModel):
     stars:bool = Field(description="whether it predicts stars")
     rating_scale:list[float]|None
     genres:list[str]
+    features:dict[str, list[str]|None] = Field(description="what it reads of a user: the words it knows, or null for numbers")
     test:dict = Field(description="test metrics, as in metrics.json: by protocol")
     loaded_at:str
     trouble:str|None = Field(description="why the folder's newer state could not be opened; null: it is up to date")
@@ -315,7 +317,7 @@ def codes_of(served:LoadedRun, taste:Taste)->dict:
     ratings = [(code(i, "ratings", i), s) for i, s in taste.ratings.items()]
     if len(likes) + len(dislikes) + len(ratings) > MOST: errors.append({"loc": ("body",), "msg": f"{len(likes) + len(dislikes) + len(ratings):,} items are given; at most {MOST:,} are read", "type": "too_long"})
     if errors: raise RequestValidationError(errors)
-    return dict(likes=likes, dislikes=dislikes, ratings=ratings)
+    return dict(likes=likes, dislikes=dislikes, ratings=ratings, features=taste.features)
 
 def wish_of(options:Options)->ListOptions:
     "The wish in a request"

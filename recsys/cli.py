@@ -6,7 +6,7 @@
 __all__ = ['app', 'plain_errors', 'disk', 'show', 'seconds_left', 'about_time', 'Screen', 'run', 'outcome', 'with_spread',
            'test_table', 'runs', 'models', 'about', 'evaluate', 'measured_run', 'measured_lists', 'print_json',
            'show_evaluations', 'compare', 'show_comparison', 'sweep', 'leaderboard', 'report', 'recommend',
-           'plain_json', 'why_empty', 'batched', 'typed_like', 'serve', 'export', 'main']
+           'named_values', 'for_whom', 'plain_json', 'why_empty', 'batched', 'typed_like', 'serve', 'export', 'main']
 
 # %% ../nbs/10_cli.ipynb #fb0c96ee
 import sys
@@ -385,6 +385,7 @@ def recommend(
     user:Annotated[Optional[str], typer.Option("--user", help="a user id of the data")]=None,
     likes:Annotated[Optional[list[str]], typer.Option("--likes", help="a title; repeat for more")]=None,
     dislikes:Annotated[Optional[list[str]], typer.Option("--dislikes", help="with --likes: a title; repeat for more")]=None,
+    feature:Annotated[Optional[list[str]], typer.Option("--feature", help="with or without --likes: what a new user says of themselves, as age=25; repeat for more")]=None,
     similar:Annotated[Optional[str], typer.Option("--similar", help="a title: items like it")]=None,
     batch:Annotated[Optional[Path], typer.Option("--batch", help="users of a file with a column user_id (CSV, TSV, Parquet), or 'all'; lists go to --out")]=None,
     out:Annotated[Optional[Path], typer.Option("--out", help="with --batch: .parquet, .csv or .tsv")]=None,
@@ -402,7 +403,8 @@ def recommend(
 ):
     "The best items for a user, for a new person, for all users of a file, or like an item."
     with plain_errors():
-        if sum(x is not None for x in (user, likes or None, similar, batch)) != 1: raise ValueError("give one of --user ID, --likes TITLE (repeat for more), --similar TITLE or --batch FILE")
+        new = likes or feature or None
+        if sum(x is not None for x in (user, new, similar, batch)) != 1: raise ValueError("give one of --user ID, --likes TITLE (repeat for more; or --feature NAME=VALUE), --similar TITLE or --batch FILE")
         if csv and json: raise ValueError("--csv and --json are two formats: give one")
         if (batch is None) != (out is None): raise ValueError("--batch FILE and --out FILE belong together")
         if dislikes and not likes: raise ValueError("--dislikes goes with --likes")
@@ -416,12 +418,26 @@ def recommend(
         if user is not None:
             code = rec.user_codes(r, [typed_like(user, r.users.user_id)])
             frame, title = film_table(r, rec.known_query(r, code), wish, code), f"For user {user}"
-        elif likes: frame, title = film_table(r, rec.titles_query(r, likes, dislikes or ()), wish), "For someone who likes " + ", ".join(likes)
+        elif new: frame, title = film_table(r, rec.titles_query(r, likes or (), dislikes or (), features=named_values(feature)), wish), for_whom(likes, feature)
         else: frame, title = rec.similar(r, similar, k=k), f"Like {similar}"
         if csv: print((rec.csv_safe(frame) if safe else frame).map(lambda x: rec.visible(x) if isinstance(x, str) and safe else x).to_csv(index=False), end="")
         elif json: print(plain_json(frame))
         elif len(frame): show(frame, title)
         else: print(f"{title}: the list is empty. {why_empty(r, wish, code if user is not None else None)}")
+
+def named_values(given)->dict:
+    "NAME=VALUE, each a feature of a new user"
+    out = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not equals: raise ValueError(f"--feature {text!r}: expected NAME=VALUE, as age=25")
+        out[name.strip()] = value.strip()
+    return out
+
+def for_whom(likes, features)->str:
+    "The heading of a new user's list"
+    told = (["likes " + ", ".join(likes)] if likes else []) + (["says " + ", ".join(features)] if features else [])
+    return "For someone who " + " and ".join(told)
 
 def plain_json(frame)->str:
     "Rows as JSON; what would steer a terminal is written as \\u…, which any reader of JSON turns back"

@@ -4,24 +4,25 @@
 
 # %% auto #0
 __all__ = ['PATHS', 'NEEDS', 'TRAINING', 'KIND', 'log', 'LATE', 'STYLE', 'SHIPPED', 'PAGES', 'NEWS', 'DataConfig', 'changed_keys',
-           'used_keys', 'unused_keys', 'refuse_unused', 'Config', 'explain', 'configure', 'set_at', 'with_values',
-           'located', 'section_value', 'read_yaml', 'read_config', 'missing', 'split_needs_times', 'times_must_differ',
-           'recency_needs_times', 'stars_need_ratings', 'low_needs_ratings', 'model_has_what_it_needs',
-           'threshold_fits_the_scale', 'check_needs', 'laid_over', 'side_file', 'load_tables', 'fitted_together',
-           'data_notes', 'prepare', 'validator', 'Outputs', 'outputs', 'finished', 'ran', 'same_run', 'run_state',
-           'claim', 'settle', 'locked', 'environment', 'peak_rss_mb', 'JsonLines', 'logged', 'flatten', 'epoch_metrics',
-           'final_metrics', 'tracking', 'experiment_id', 'runs_page', 'reason', 'Record', 'Lists', 'commanded',
-           'recorded', 'opened', 'reopened', 'created', 'load_of_machine', 'Result', 'say', 'new_model', 'train',
-           'by_code', 'write_results', 'collect', 'stage', 'run', 'catch_up', 'close', 'room', 'evaluate_all',
-           'beyond_full', 'beyond_lists', 'expand_runs', 'summarize', 'reopen', 'run_all', 'known_parent', 'run_split',
-           'run_model', 'evaluate_run', 'Means', 'plain_model', 'squared', 'beside', 'yardstick', 'Yard',
-           'written_metrics', 'best_rival', 'against', 'yardsticks', 'table', 'number', 'duration', 'folded', 'title',
-           'data_sentence', 'metric_frame', 'headline', 'tiles', 'better_or_not', 'warnings', 'intervals', 'chance',
-           'why_sentence', 'intervals_overlap', 'as_good_epochs', 'learning_sentence', 'epoch_table', 'segment_tables',
-           'told_apart', 'beyond_html', 'audit_html', 'items_by_code', 'data_pictures', 'config_table', 'timing_table',
-           'describe', 'show', 'part', 'left_out', 'shipped', 'own_kernel', 'tidy', 'render', 'overview',
-           'through_papermill', 'import_papermill', 'say_line', 'execute', 'what_is_kept', 'checkpoint_epoch',
-           'end_records', 'execute_report', 'compare_config', 'execute_compare', 'execute_compare_file']
+           'used_keys', 'unused_keys', 'refuse_unused', 'refuse_unread_features', 'Config', 'explain', 'configure',
+           'set_at', 'with_values', 'located', 'value_at', 'read_yaml', 'read_config', 'missing', 'split_needs_times',
+           'times_must_differ', 'recency_needs_times', 'stars_need_ratings', 'low_needs_ratings',
+           'model_has_what_it_needs', 'threshold_fits_the_scale', 'check_needs', 'laid_over', 'side_file',
+           'load_tables', 'fitted_together', 'data_notes', 'prepare', 'validator', 'Outputs', 'outputs', 'finished',
+           'ran', 'same_run', 'run_state', 'claim', 'settle', 'locked', 'environment', 'peak_rss_mb', 'JsonLines',
+           'logged', 'flatten', 'epoch_metrics', 'final_metrics', 'tracking', 'experiment_id', 'runs_page', 'reason',
+           'Record', 'Lists', 'commanded', 'recorded', 'opened', 'reopened', 'created', 'load_of_machine', 'Result',
+           'say', 'new_model', 'train', 'by_code', 'write_results', 'collect', 'stage', 'run', 'catch_up', 'close',
+           'room', 'evaluate_all', 'beyond_full', 'beyond_lists', 'expand_runs', 'summarize', 'reopen', 'run_all',
+           'known_parent', 'run_split', 'run_model', 'evaluate_run', 'Means', 'plain_model', 'squared', 'beside',
+           'yardstick', 'Yard', 'written_metrics', 'best_rival', 'against', 'yardsticks', 'table', 'number', 'duration',
+           'folded', 'title', 'data_sentence', 'metric_frame', 'headline', 'tiles', 'better_or_not', 'warnings',
+           'intervals', 'chance', 'why_sentence', 'intervals_overlap', 'as_good_epochs', 'learning_sentence',
+           'epoch_table', 'segment_tables', 'told_apart', 'beyond_html', 'audit_html', 'items_by_code', 'data_pictures',
+           'config_table', 'timing_table', 'describe', 'show', 'part', 'left_out', 'shipped', 'own_kernel', 'tidy',
+           'render', 'overview', 'through_papermill', 'import_papermill', 'say_line', 'execute', 'needed_runs',
+           'run_needed', 'what_is_kept', 'checkpoint_epoch', 'end_records', 'execute_report', 'compare_config',
+           'execute_compare', 'execute_compare_file']
 
 # %% ../nbs/08b_experiment.ipynb #8ee757ea
 import contextlib, copy, errno, hashlib, html, json, logging, os, platform, re, resource, shutil, subprocess, sys, tempfile, textwrap, time, traceback
@@ -120,6 +121,14 @@ def refuse_unused(config):
     reads = ", ".join(sorted(used_keys(config)))
     raise ValueError(f"{said}. Leave {them} out; of sampling and training, {config.model.name!r} reads {reads}.")
 
+def refuse_unread_features(config):
+    "Columns that the model would never see are a misunderstanding, too"
+    read = model_class(config.model.name).feature_sides(config.model)
+    unread = [side for side in ("items", "users", "moment") if getattr(config.features, side) and side not in read]
+    if not unread: return
+    of = "no features" if not read else f"features of {', '.join(sorted(read))} alone"
+    raise ValueError(f"features.{unread[0]} has no effect: the model {config.model.name!r} reads {of}. Leave it out.")
+
 class Config(Section):
     "One experiment"
     name:str = Field("neumf", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$", description="of the run, its folder and its report")
@@ -132,6 +141,7 @@ class Config(Section):
     training:TrainingConfig = TrainingConfig()
     evaluation:EvaluationConfig = EvaluationConfig()
     features:FeaturesConfig = FeaturesConfig()
+    needs:list[str] = Field([], description="experiment files, with the same seed and fold, that run first where they are not finished")
 
     @model_validator(mode="before")
     @classmethod
@@ -169,6 +179,11 @@ class Config(Section):
         if self.features: return self.features
         return FeaturesConfig.model_validate(model_class(self.model.name).default_features(self.model))
     @property
+    def wanted_features(self)->FeaturesConfig:
+        "The section `features`, or what the model reads where it is empty"
+        if self.features: return self.features
+        return FeaturesConfig.model_validate(model_class(self.model.name).default_features(self.model))
+    @property
     def source(self)->str:
         "What the data is called"
         return self.data.name or Path(self.data.path or self.split.train).name
@@ -183,6 +198,7 @@ class Config(Section):
         if self.sampling.recency < 1 and getattr(self.model, "loss", "bce") != "bce": raise ValueError(f"sampling.recency weighs positives under model.loss 'bce' only, given {self.model.loss!r}: leave it at 1")
         if self.preprocessing.low == "drop" and self.split.name == "given": raise ValueError("preprocessing.low 'drop' has no effect on split 'given', whose files hold the rows as they are: take the low ratings out of them")
         refuse_unused(self)
+        refuse_unread_features(self)
         if self.sampling.negatives == 0 and getattr(self.model, "loss", "") == "bpr": raise ValueError("model.loss 'bpr' compares with negatives: set sampling.negatives to 1 or more")
         return self
 
@@ -232,22 +248,34 @@ PATHS = ("data.path", "data.items", "data.users",   # keys that name files
 def located(sections:dict, *folders)->dict: # with absolute paths for the files that are there
     "The sections with every relative path seen from the first of the folders that has it"
     found = {}
-    for key in PATHS:
-        section, name = key.split(".")
-        path = section_value(sections, section, name)
-        if not isinstance(path, str) or not path or "$" in path: continue   # variables are filled in when the file is read
-        written = Path(path).expanduser()
-        if written.is_absolute(): continue
-        for folder in folders:
-            if Path(folder, str(written).replace("{fold}", "1")).exists():
-                found[key] = str(Path(folder).resolve()/written)
-                break
-    return with_values(sections, found)
+    for key in [*PATHS, *_feature_files(sections)]:
+        path = value_at(sections, key)
+        if isinstance(path, str) and (there := _seen_from(path, folders)): found[key] = there
+    out = with_values(sections, found)
+    if isinstance(out.get("needs"), list):
+        out["needs"] = [_seen_from(path, folders) or path if isinstance(path, str) else path for path in out["needs"]]
+    return out
 
-def section_value(sections, section, name):
-    "The value of a key, None where there is none"
-    part = sections.get(section)
-    return part.get(name) if isinstance(part, dict) else None
+def _seen_from(path:str, folders)->str|None: # absolute; None: it is absolute already, or nowhere
+    "A relative path, from the first folder that has such a file"
+    if not path or "$" in path: return None   # variables are filled in when the file is read
+    written = Path(path).expanduser()
+    if written.is_absolute(): return None
+    for folder in folders:
+        if Path(folder, str(written).replace("{fold}", "1")).exists(): return str(Path(folder).resolve()/written)
+
+def _feature_files(sections)->list[str]:
+    "The keys of files of vectors"
+    features = sections.get("features")
+    sides = features.items() if isinstance(features, dict) else ()
+    return [f"features.{side}.{name}.file" for side, columns in sides if isinstance(columns, dict) for name in columns]
+
+def value_at(sections:dict, path:str):
+    "The value of `section.key`, None where there is none"
+    for key in path.split("."):
+        if not isinstance(sections, dict): return None
+        sections = sections.get(key)
+    return sections
 
 class _OnceEach(yaml.SafeLoader):
     "YAML in which no section names a key twice; yaml itself keeps the last one and says nothing"
@@ -864,6 +892,7 @@ def write_results(folder:Path, config:Config, tables:Tables, split:Split, fitted
     (folder/"catalogue").mkdir(exist_ok=True)
     for kind, ids, table in (("user", c.user_ids, tables.users), ("item", c.item_ids, tables.items)):
         write(by_code(table, f"{kind}_id", ids), f"catalogue/{kind}s.parquet")
+    save_catalogue(c, folder/"catalogue")
     save_catalogue(c, folder/"catalogue")
     save_catalogue(c, folder/"catalogue")
     save_catalogue(c, folder/"catalogue")
@@ -1644,7 +1673,9 @@ def execute(
     "Run an experiment through papermill and render its report"
     sections = read_config(path, overrides)
     config = configure(sections, path)
-    absent = {k: {} for k in ("data", "preprocessing", "split", "sampling", "training", "evaluation") if k not in sections}   # what the file leaves out has its defaults, not the notebook's small values
+    run_needed(config, progress)
+    absent = {k: {} for k in ("data", "preprocessing", "split", "sampling", "training", "evaluation", "features") if k not in sections}
+    absent |= {"needs": []} if "needs" not in sections else {}   # what the file leaves out has its defaults, not the notebook's small values
     if os.environ.get("MLFLOW_TRACKING_URI"): tracking(outputs().mlflow)   # a server that is not there is said before a kernel starts
     failure = None
     try: page = through_papermill(notebook, absent | sections, outputs().reports/f"{config.name}.html", config.name, f"The experiment {config.name!r}", progress)
@@ -1658,6 +1689,21 @@ def execute(
         raise failure
     end_records(config, "FINISHED", page)
     return page
+
+def needed_runs(config:Config)->list: # (file, what overrides it, configuration)
+    "The experiments that a run is built on, with its seed and fold"
+    out = []
+    for path in config.needs:
+        overrides = (f"seed={json.dumps(config.seed)}",) + ((f"split.fold={config.split.fold}",) if config.split.fold is not None else ())
+        out.append((path, overrides, configure(read_config(path, overrides), path)))
+    return out
+
+def run_needed(config:Config, progress=say_line):
+    "Run what an experiment is built on, where it is not finished"
+    for path, overrides, needed in needed_runs(config):
+        if ran(needed): continue
+        if progress: progress(f"note: {config.name} is built on {needed.name}, which runs first")
+        execute(path, overrides, progress=progress)
 
 def what_is_kept(config:Config)->str:
     "What an interrupted experiment goes on from"

@@ -111,6 +111,7 @@ class State:
     seen:tuple = ()         # not listed any more, and neither a like nor a dislike
     keep:tuple = ()         # to be watched one day: a list of its own
     user:str|None = None    # browse as this user
+    about:tuple = ()        # what a new user says of themselves: pairs of a feature and its value; `about.age=25` in the address
     q:str = ""              # what is searched
     niche:float = 0.        # -1 popular … 1 niche
     div:float = 0.          # 0 focused … 1 diverse
@@ -124,7 +125,9 @@ class State:
     def url(self)->str: # relative; what has its default is left out
         "The one address of this state"
         value = lambda v: f"{v:g}" if isinstance(v, float) else str(v)
-        pairs = [({"since": "from", "until": "to"}.get(n, n), value(x)) for n, v in vars(self).items() if v != getattr(State, n) for x in (v if isinstance(v, tuple) else (v,))]
+        plain = {n: v for n, v in vars(self).items() if n != "about"}
+        pairs = [({"since": "from", "until": "to"}.get(n, n), value(x)) for n, v in plain.items() if v != getattr(State, n) for x in (v if isinstance(v, tuple) else (v,))]
+        pairs += [(f"about.{n}", v) for n, v in self.about]
         return f"./?{urlencode(pairs)}" if pairs else "./"
 
 def n_filters(state)->int:
@@ -181,7 +184,7 @@ def read(
     ids = {n: _items(old, given.get(n, []), notes) for n in PICKS}
     for i, name in enumerate(PICKS): ids[name] = _without(ids[name], *(ids[n] for n in PICKS[:i]))
     state = State(m=None if m == next(iter(models)) else m, vs=None if vs == m else vs, user=_user(served, last("user"), notes), q=last("q") or "",
-                  genre=_genres(served, given.get("genre", []), notes), why=_known(old, last("why")), **ids, **out)
+                  about=_about(served, given, notes), genre=_genres(served, given.get("genre", []), notes), why=_known(old, last("why")), **ids, **out)
     state = _done(old, served, state, last("do"), notes)
     return state if old is served else _carried(old, served, state, notes), list(dict.fromkeys(map(shown, notes)))
 
@@ -217,6 +220,18 @@ def _user(served, id, notes):
     except KeyError:
         known = served.run.catalogue.user_ids
         notes.append(f"There is no user {_clip(id)} among the {len(known):,} of {served.name}; their ids look like {known[0]} or {known[-1]}. Shown is your own taste.")
+
+def _about(served, given, notes):
+    "What somebody says of themselves, as far as the model reads it"
+    out = []
+    for name in (n.removeprefix("about.") for n in given if n.startswith("about.")):
+        value = given[f"about.{name}"][-1]
+        if name not in served.run.told: notes.append(f"{_clip(name)} is left aside: {served.name} does not read it.")
+        else:
+            try: served.run.catalogue.users.given({name: value})
+            except ValueError: notes.append(f"{_clip(name)}={_clip(value)} is left aside: expected a number.")
+            else: out.append((name, value))
+    return tuple(out)
 
 def _genres(served, names, notes):
     "Genres as the data writes them"
@@ -350,7 +365,8 @@ def _who(served, home, state):
         h, ids = home.run.histories.select(torch.tensor([home.user_code(state.user)])), home.run.items["item_id"]
         likes, dislikes = (tuple(map(str, ids.iloc[h.items[at].numpy()])) for at in (h.positive, ~h.positive))
     picks = [_codes_in(served, home, ids) for ids in (likes, dislikes)]
-    return new_query(served.run, picks[0], [c for c in picks[1] if c not in picks[0]]), -1
+    about = {n: v for n, v in state.about if n in served.run.told} if state.user is None else {}
+    return new_query(served.run, picks[0], [c for c in picks[1] if c not in picks[0]], features=about), -1
 
 def _wish(served, home, state):
     "What the controls ask for; genres and years that this model's data lacks are left out"
@@ -520,13 +536,13 @@ def _view(names, home, state, columns, found, notes, undo):
     run = home.run
     word, own = run.word, {home.item_code(i) for n in PICKS for i in getattr(state, n)}
     picks = {n: films(run, [home.item_code(i) for i in getattr(state, n)]) for n in PICKS}
-    nobody = not (state.like or state.dislike or state.user)
+    nobody = not (state.like or state.dislike or state.user or state.about)
     heading = f"{word.capitalize()}s for " + (f"user {shown(state.user)}" if state.user else "anybody" if nobody else "you")
     both, years = sum(e.other is not None for e in columns[0].entries), run.years[run.years > 0]
     return SimpleNamespace(state=state, notices=notes, names=names, model=home.name, url=state.url(), columns=columns, nobody=nobody, heading=heading,
         title=f"{heading}, by {' and '.join(c.name for c in columns)}", picks=picks, word=word, chosen="rated" if run.scale else "chosen", undo=undo, later=any(c.later for c in columns),
         shelf=[f for f in films(run, shelf(run)) if f.code not in own] if nobody else [], found=films(run, found),
-        person=_person(home, state.user) if state.user else None, genres=home.genres, diversifies=diversifies(home), filtered=n_filters(state), years=(int(years.min()), int(years.max())) if len(years) else None,
+        person=_person(home, state.user) if state.user else None, told=run.told, about=dict(state.about), genres=home.genres, diversifies=diversifies(home), filtered=n_filters(state), years=(int(years.min()), int(years.max())) if len(years) else None,
         overlap=f"{both} of {count(len(columns[0].entries), word)} in both lists" if len(columns) == 2 else "",
         said=" ".join(_said(c) for c in columns),
         k_choices=sorted({10, 20, 50, 100, state.k}), least_choices=sorted({0, 5, 20, 50, 100, 200, state.least}))

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from pydantic import Field, StringConstraints, model_validator
 from torch import Tensor
 from .utils import Section, unknown
-from .ranking import chunk_users, top_k
+from .ranking import Ties, chunk_users, top_k
 from .encoding import Histories, Query
 from .recommendation import Run, Titles, find_titles, finite_scores, known_query, new_query, to_frame, twins, user_codes, visible
 
@@ -150,16 +150,30 @@ def rerank(
     return out
 
 def _rerank(run, query, wishes, keys):
-    raw = finite_scores(run, query).cpu()
-    open_ = raw.clone()
-    for mask in _masks(run, query, wishes): open_[mask] = -torch.inf
+    hide = torch.zeros(len(query), run.catalogue.n_items, dtype=torch.bool)
+    for mask in _masks(run, query, wishes): hide[mask] = True
+    need = min(max(max(POOL*w.k, 100) if w.diversity else w.k for w in wishes), run.catalogue.n_items)
     niche = torch.tensor([w.niche for w in wishes])
+    whole = run.catalogue.n_items if niche.any() else need   # towards niche, every item that the model reaches counts
+    ranking = run.model.rank(query, whole, hide, Ties(run.seed, keys)).cpu()
+    lists, given = ranking.items[:, :need], ranking.scores[:, :need].float()
+    scores = given
     moved = niche.nonzero()[:, 0]
-    if len(moved): open_[moved] = toward_niche(open_[moved], run.counts, niche[moved])
-    need = max(max(POOL*w.k, 100) if w.diversity else w.k for w in wishes)
-    lists, scores, _ = top_k(open_, min(need, open_.shape[1]), keys, seed=run.seed)
-    there, given = (lists >= 0).sum(1).tolist(), raw.gather(1, lists.clamp(min=0))
+    if len(moved): lists, scores, given = _moved(run, ranking, need, niche, keys, lists, given)
+    there = (lists >= 0).sum(1).tolist()
     return [_one_list(run, w, lists[i, :n], scores[i, :n], given[i, :n]) for i, (w, n) in enumerate(zip(wishes, there))]
+
+def _moved(run, ranking, need, niche, keys, lists, given):
+    "Lists, scores that order them and scores that the model gave, the lists of those who wish so moved towards niche or popular"
+    rows = niche.nonzero()[:, 0]
+    n_items = run.catalogue.n_items
+    raw = torch.full((len(rows), n_items + 1), -torch.inf)          # the last column takes the padding
+    at = ranking.items[rows].where(ranking.items[rows] >= 0, n_items)
+    raw = raw.scatter(1, at, ranking.scores[rows].float())[:, :n_items]
+    found, value, _ = top_k(toward_niche(raw, run.counts, niche[rows]), need, keys[rows], seed=run.seed)
+    lists, scores, given = lists.clone(), given.clone(), given.clone()
+    lists[rows], scores[rows], given[rows] = found, value, raw.gather(1, found.clamp(min=0))
+    return lists, scores, given
 
 def _masks(run, query, wishes):
     "What is not to be listed: indices into [n, n_items]"
@@ -219,8 +233,9 @@ def left_out_in_slices(run:Run, query:Query, items:Tensor):
     keep = torch.ones_like(whole, dtype=torch.bool); keep[torch.arange(len(latest)), latest] = False
     offsets = F.pad(keep.sum(1).cumsum(0), (1, 0))
     cut = Histories(offsets, *h.columns(lambda c: c[whole[keep]]))
-    strangers = lambda x: None if x is None else x.expand(len(cut), *x.shape[1:])
-    asked, scores = Query(torch.full((len(cut),), -1), cut, strangers(query.now), strangers(query.features)), []
+    now = None if query.now is None else query.now.expand(len(cut))
+    features = None if query.features is None else query.features.select(torch.zeros(len(cut), dtype=torch.int64))
+    asked, scores = Query(torch.full((len(cut),), -1), cut, now, features), []
     for rows in torch.arange(len(cut)).split(AT_ONCE):
         with torch.no_grad(): scores.append(run.model.score(asked.select(rows), items).float().cpu())
         yield
@@ -229,7 +244,8 @@ def left_out_in_slices(run:Run, query:Query, items:Tensor):
 
 def _short_way(run, query, latest, items):
     "The scores without each of the latest films, from a model that has them cheaper than by asking it for each; else None"
-    if query.now is not None or query.features is not None or not hasattr(run.model, "scores_without"): return None
+    more = query.now is not None or bool(run.told)
+    if more or not hasattr(run.model, "scores_without"): return None
     scores = run.model.scores_without(query.histories, latest, items)
     return None if scores is None else scores.float().cpu()
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TOO_LATE', 'log', 'fingerprint', 'revision_of', 'LoadedRun', 'load_run', 'Busy', 'Waiting', 'Lane', 'in_one',
-           'Batcher', 'Answer', 'ListRequest', 'cost', 'together', 'answer_all', 'in_slices', 'Hub']
+           'Batcher', 'Answer', 'ListRequest', 'cost', 'answer_all', 'in_slices', 'Hub']
 
 # %% ../nbs/07c_serving.ipynb #1084329c
 import asyncio, hashlib, json, logging, math, time
@@ -82,7 +82,7 @@ def load_run(
     run, revision = open_run(folder, device=device), revision_of(folder)
     if fingerprint(folder) != files: raise ValueError(f"The run {folder.name!r} changed while it was read. Try again.")
     about = {"name": folder.name, "model": run.model.name, "revision": revision, "users": run.catalogue.n_users, "items": run.catalogue.n_items, "interactions": len(run.histories.items),
-             "stars": bool(run.model.predicts_stars), "genres": run.genres[0], "rating_scale": list(run.scale[:2]) if run.scale else None, "test": metrics.get("test", {}),
+             "stars": bool(run.model.predicts_stars), "genres": run.genres[0], "features": run.told, "rating_scale": list(run.scale[:2]) if run.scale else None, "test": metrics.get("test", {}),
              "loaded_at": datetime.now(timezone.utc).isoformat(timespec="seconds")}
     served = LoadedRun(run, revision, Titles(run.items["title"], run.counts), files, about, _by_text(run.catalogue.item_ids), _by_text(run.catalogue.user_ids))
     _ = run.same, run.latest, served.films   # made once, now
@@ -337,16 +337,6 @@ def cost(ask:ListRequest)->float:
         return whole + (10*alone if folded else 2)   # a vector learned for one person takes as long as for a batch
     return whole + min(likes, MOST)*(1 + min(likes, 200)/40)   # each item left out in turn
 
-def together(queries)->Query: # of one person each
-    "Several people, asked of one run, as one query"
-    hs = [q.histories for q in queries]
-    column = lambda name: None if getattr(hs[0], name) is None else torch.cat([getattr(h, name) for h in hs])
-    offsets = torch.tensor([0, *(len(h.items) for h in hs)]).cumsum(0)
-    columns = [*map(column, ("items", "ratings", "positive", "timestamps"))]
-    none = lambda h: torch.zeros(len(h.items), dtype=torch.bool)   # of known users nobody knows any
-    if any(h.disliked is not None for h in hs): columns.append(torch.cat([none(h) if h.disliked is None else h.disliked for h in hs]))
-    return Query(torch.cat([q.users for q in queries]), Histories(offsets, *columns))
-
 def answer_all(asks:list)->list: # an Answer each, or the exception that its request met
     "Answer a batch: one call of each model"
     out, groups = [None]*len(asks), {}
@@ -359,7 +349,7 @@ def answer_all(asks:list)->list: # an Answer each, or the exception that its req
     return out
 
 def _answers(asks):
-    run, query = asks[0].served.run, together([a.query for a in asks])
+    run, query = asks[0].served.run, Query.cat([a.query for a in asks])
     lists = rerank(run, query, [a.wish for a in asks], torch.tensor([a.key for a in asks]))
     stars = _stars(run, query, [codes for codes, _ in lists])
     why = [because(run, a.query, codes, a.reasons) if a.reasons else None for a, (codes, _) in zip(asks, lists)]
@@ -415,7 +405,7 @@ class Hub:
     )->Answer:
         "A list as wished, remembered or from the next batch"
         h = query.histories
-        key = (served.name, served.revision, user if user >= 0 else (tuple(h.items.tolist()), None if h.ratings is None else tuple(h.ratings.tolist()), None if h.positive is None else tuple(h.positive.tolist())), wish, reasons)
+        key = (served.name, served.revision, user if user >= 0 else (tuple(h.items.tolist()), None if h.ratings is None else tuple(h.ratings.tolist()), None if h.positive is None else tuple(h.positive.tolist()), None if query.features is None else query.features.matrix().numpy().tobytes()), wish, reasons)
         if (known := self.memory.get(key)) is not None:
             self.hits += 1; self.memory.move_to_end(key)
             return known
