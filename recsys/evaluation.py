@@ -825,7 +825,7 @@ def audit_table(
 )->pd.DataFrame:     # what, value, meaning; a ⚠ before what deserves a look
     "The audit in words"
     audit = audit.audit if isinstance(audit, Evaluation) else audit
-    from recsys.eda import percent
+    from recsys.plots import percent
     shown = lambda v: "unknown" if v is None else "yes" if v is True else "no" if v is False else v if isinstance(v, str) else "; ".join(v) if isinstance(v, list) else f"{v:,}" if isinstance(v, int) else percent(v)
     return pd.DataFrame([{"what": "⚠ "*bool(v and k not in _EXPECTED) + k.replace("_", " "), "value": shown(v), "meaning": AUDITS.get(k, "")} for k, v in audit.items()])
 
@@ -983,7 +983,7 @@ def compare_protocols(
     title:str|None=None,           # None: the figures of the first metric
 ):                                 # Figure
     "Means with their 95 % intervals, one line an evaluation, one panel a metric"
-    from recsys.eda import PALETTE, canvas, caption, themed
+    from recsys.plots import PALETTE, canvas, caption, themed
     runs = evaluations if isinstance(evaluations, dict) else {protocol_name(e.protocol): e for e in evaluations}
     def draw():
         fig, axes = canvas(1.7 + .38*len(runs), ncols=len(metrics), sharey=True, squeeze=False)
@@ -1058,7 +1058,7 @@ def popularity_table(
 
 # %% ../nbs/06_evaluation.ipynb #62a8235e
 def _bars(table, label, title, xlabel, ylabel):
-    from recsys.eda import PALETTE, canvas, caption, themed
+    from recsys.plots import PALETTE, canvas, caption, themed
     def draw():
         fig, ax = canvas()
         err = np.maximum([table["mean"] - table["low"], table["high"] - table["mean"]], 0)
@@ -1086,7 +1086,7 @@ def quality_by_activity(evaluation:Evaluation, split:Split, metric:str="ndcg_10"
 
 def quality_by_popularity(evaluation:Evaluation, split:Split, k:int=10, groups:int=5):
     "Figure: the share of test positives found, by the popularity of their item, with 95 % intervals"
-    from recsys.eda import percent
+    from recsys.plots import percent
     t = popularity_table(evaluation, split, k, groups)
     one = "All test items are in one group of popularity"
     sure = f"Of the least popular test items {percent(t['mean'].iloc[0])} are found among the first {k}, of the most popular {percent(t['mean'].iloc[-1])}"

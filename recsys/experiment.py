@@ -30,8 +30,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 import numpy as np, pandas as pd, torch, yaml
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
-from .beyond import Beyond, beyond, beyond_table, genre_matrix, segments
-from .comparison import CompareConfig, align, compare_runs, finished_runs, paired_t, read_run, test_rows, tile, tile_row, with_interval
+from .beyond import Beyond, beyond, beyond_table, genre_vectors
+from .segments import segments
+from .comparison_report import CompareConfig
+from .comparison import align, paired_t, tile, tile_row, with_interval
+from .run_comparison import compare_runs, finished_runs, read_run, test_rows
 from .data import DATASETS, ITEM, RATING, TIMESTAMP, USER, Tables, _ABOUT, _side_table, item_word, load, read, same_ids
 from .utils import Section, release_memory, project_root, replacing, under_root, unknown
 from .evaluation import Evaluation, EvaluationConfig, audit_table, evaluate, headline_metrics, metric_name, protocol_name
@@ -955,7 +958,7 @@ def beyond_full(full:Evaluation, split:Split, tables:Tables)->dict:
 
 def beyond_lists(full:Evaluation, split:Split, tables:Tables)->Beyond:
     "`beyond` of an evaluation's lists, with genres where the items have any"
-    genres = genre_matrix(tables.items, split.catalogue.item_ids) if "genres" in tables.items else None
+    genres = genre_vectors(tables.items, split.catalogue.item_ids) if "genres" in tables.items else None
     return beyond(full.lists, full.users, split, full.part, genres, full.ks)
 
 # %% ../nbs/08b_experiment.ipynb #7794f4d7

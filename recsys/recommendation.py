@@ -420,7 +420,7 @@ def genre_shares(
     codes:Tensor,        # [n] item codes, with repeats
 )->pd.Series:            # genre -> share of `codes` that have it, 0 to 1
     "How common each genre is among interactions or list places"
-    from recsys.eda import genre_matrix
+    from recsys.genres import genre_matrix
     table = genre_matrix(items)
     weight = torch.bincount(codes, minlength=len(items)).numpy()
     return pd.Series(weight @ table.to_numpy(float)/max(1, weight.sum()), index=table.columns)
@@ -536,7 +536,7 @@ def main_genres(
     top:int=6,           # how many genres get a name of their own
 )->pd.Series:            # one of the commonest genres, or "other"
     "One genre an item: of its genres among the `top` commonest, the rarest, since it tells most (most dramas are only that)"
-    from recsys.eda import genre_matrix
+    from recsys.genres import genre_matrix
     if "genres" not in items: return pd.Series("other", index=items.index, dtype=object)
     table = genre_matrix(items)
     common = table.sum().sort_values(ascending=False, kind="stable").index[:top]

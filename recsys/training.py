@@ -318,7 +318,7 @@ class _bar:
 # %% ../nbs/05_training.ipynb #ec8804db
 def plot_history(history:pd.DataFrame, metric:str, best_epoch:int):
     "Loss and validation metric over the epochs, the chosen epoch marked; returns the figure"
-    from recsys.eda import PALETTE, canvas, caption, themed
+    from recsys.plots import PALETTE, canvas, caption, themed
     from recsys.evaluation import metric_name
     validated, shown = metric in history, metric_name(metric)
     def draw():

@@ -146,7 +146,7 @@ def with_genres(
 )->Split:                # its catalogue has item_features [n_items, genres] of 0 and 1
     "The split with the genres of its items; items without any share the last column"
     if "genres" not in items: raise ValueError(f"The item table has the columns {list(items.columns)}; expected 'genres'. Give a table with genres in data.items.")
-    from recsys.eda import genre_matrix   # here, for it brings the plotting libraries along
+    from recsys.genres import genre_matrix   # here, for it brings the plotting libraries along
     joined = items.genres.map(lambda g: "|".join(g) if isinstance(g, (list, tuple, np.ndarray)) else g)
     table = genre_matrix(items.assign(genres=joined)).reindex(split.catalogue.item_ids, fill_value=False)
     one_hot = torch.tensor(table.loc[:, table.any()].to_numpy(copy=True), dtype=torch.float32)
