@@ -6,10 +6,9 @@
 __all__ = ['NO_GRADES', 'AUDITS', 'Settings', 'named', 'users_named', 'rank_with', 'rank_all', 'users_at_once', 'truth_last',
            'rank_candidates', 'Predictions', 'rows_to_predict', 'predict_rows', 'Protocol', 'parse_protocol',
            'EvaluationConfig', 'Listed', 'Evaluation', 'scoring', 'leakage', 'evaluate', 'evaluate_full',
-           'evaluate_sample', 'evaluate_stars', 'audit_table', 'protocol_name', 'compare_protocols', 'quantile_groups',
-           'activity_table', 'found_positives', 'popularity_table', 'ends_apart', 'quality_by_activity',
-           'quality_by_popularity', 'METRICS', 'Truth', 'headline_metrics', 'metric_name', 'mean_interval', 'top_k',
-           'hash_key', 'positives', 'draw_candidates', 'read_candidates', 'Candidates', 'read_frame']
+           'evaluate_sample', 'evaluate_stars', 'audit_table', 'protocol_name', 'compare_protocols', 'METRICS', 'Truth',
+           'headline_metrics', 'metric_name', 'mean_interval', 'top_k', 'hash_key', 'positives', 'draw_candidates',
+           'read_candidates', 'Candidates', 'read_frame']
 
 # %% ../nbs/06_evaluation.ipynb #4edc3019
 import re
@@ -396,7 +395,7 @@ def audit_table(
 )->pd.DataFrame:     # what, value, meaning; a ⚠ before what deserves a look
     "The audit in words"
     audit = audit.audit if isinstance(audit, Evaluation) else audit
-    from recsys.eda import percent
+    from recsys.plots import percent
     shown = lambda v: "unknown" if v is None else "yes" if v is True else "no" if v is False else v if isinstance(v, str) else "; ".join(v) if isinstance(v, list) else f"{v:,}" if isinstance(v, int) else percent(v)
     return pd.DataFrame([{"what": "⚠ "*bool(v and k not in _EXPECTED) + k.replace("_", " "), "value": shown(v), "meaning": AUDITS.get(k, "")} for k, v in audit.items()])
 
@@ -413,7 +412,7 @@ def compare_protocols(
     title:str|None=None,           # None: the figures of the first metric
 ):                                 # Figure
     "Means with their 95 % intervals, one line an evaluation, one panel a metric"
-    from recsys.eda import PALETTE, canvas, caption, themed
+    from recsys.plots import PALETTE, canvas, caption, themed
     runs = evaluations if isinstance(evaluations, dict) else {protocol_name(e.protocol): e for e in evaluations}
     def draw():
         fig, axes = canvas(1.7 + .38*len(runs), ncols=len(metrics), sharey=True, squeeze=False)
@@ -432,94 +431,3 @@ def compare_protocols(
         caption(axes[0, 0], title or f"{metric_name(metrics[0])} is {said}", axes[0, 0].get_xlabel(), width=55)
         return fig
     return themed(draw)()
-
-# %% ../nbs/06_evaluation.ipynb #89fd6034
-def quantile_groups(x:np.ndarray, # [n] numbers
-                    groups:int    # at most this many; equal values stay together
-                   )->tuple[np.ndarray, list[str]]: # group of each [n], label of each group
-    "Groups of about equal size, labelled by their smallest and largest value"
-    x = np.asarray(x)
-    cuts = np.unique(np.quantile(x, np.arange(1, groups)/groups, method="higher"))
-    code = np.unique(np.searchsorted(cuts, x, side="right"), return_inverse=True)[1]
-    ends = [(x[code == g].min(), x[code == g].max()) for g in range(code.max()+1)]
-    return code, [f"{a:,}" if a == b else f"{a:,}–{b:,}" for a, b in ends]
-
-def activity_table(
-    evaluation:Evaluation,
-    split:Split,
-    metric:str="ndcg_10", # one of `evaluation.values`
-    groups:int=4,
-)->pd.DataFrame:          # history, users, mean, low, high
-    "A metric by the length of the users' history"
-    if metric not in evaluation.values: raise unknown("metric", metric, evaluation.values)
-    code, labels = quantile_groups(split.history(evaluation.part).lengths[evaluation.users].numpy(), groups)
-    weight = lambda group: evaluation.n_test[group] if evaluation.protocol == "rating" else None
-    means = [mean_interval(evaluation.values[metric][code == g], weight(code == g), metric_range(metric)) for g in range(len(labels))]
-    return pd.DataFrame({"history": labels, "users": np.bincount(code), **dict(zip(("mean", "low", "high"), np.array(means).T))})
-
-def found_positives(
-    evaluation:Evaluation,
-    split:Split,
-    k:int,                   # found among the first k
-)->tuple[Truth, Tensor]:     # what was to be found; bool, one for each of its items
-    "Which positives a ranking found; of given candidates, which of those that their labels name"
-    if evaluation.lists is None: raise ValueError(f"The protocol {evaluation.protocol!r} ranks nothing. Use full or sampled_99, say.")
-    if k > evaluation.ks[-1]: raise ValueError(f"The lists hold {evaluation.ks[-1]} items; expected at least k = {k}. Evaluate with ks up to {k}.")
-    c, lists = evaluation.candidates, evaluation.lists[:, :k]
-    truth = positives(split, evaluation.part, check=False) if c is None else Truth.of(c.user[c.label], c.item[c.label], split.catalogue.n_items)
-    listed = pair_keys(evaluation.users[:, None], lists, truth.n_items)[lists >= 0].sort().values
-    return truth, contains(listed, truth.keys)
-
-def popularity_table(
-    evaluation:Evaluation,
-    split:Split,
-    k:int=10,             # found among the first k
-    groups:int=5,
-)->pd.DataFrame:          # popularity, positives, mean, low, high
-    "The share of test positives found among the first `k`, by the training rows of their item"
-    truth, found = found_positives(evaluation, split, k)
-    found, rows = found.double().numpy(), truth.rows.numpy()
-    code, labels = quantile_groups(torch.bincount(split.train.item, minlength=truth.n_items)[truth.items].numpy(), groups)
-    means = []
-    for g in range(len(labels)):   # users are the unit of the interval: several films of one user are alike
-        count = np.bincount(rows[code == g]); hit = np.bincount(rows[code == g], found[code == g])
-        means.append(share_interval(*(torch.tensor(x[count > 0]) for x in (hit, count))))
-    return pd.DataFrame({"popularity": labels, "positives": np.bincount(code), **dict(zip(("mean", "low", "high"), np.array(means).T))})
-
-# %% ../nbs/06_evaluation.ipynb #62a8235e
-def _bars(table, label, title, xlabel, ylabel):
-    from recsys.eda import PALETTE, canvas, caption, themed
-    def draw():
-        fig, ax = canvas()
-        err = np.maximum([table["mean"] - table["low"], table["high"] - table["mean"]], 0)
-        ax.bar(range(len(table)), table["mean"], width=.65, color=PALETTE["main"])
-        ax.errorbar(range(len(table)), table["mean"], err, fmt="none", ecolor=PALETTE["ink"], capsize=4, lw=1.2)
-        ax.set(xticks=range(len(table)), xticklabels=table[label]); ax.set_ylim(0, (1.08*table["high"].max()) or 1); ax.grid(False, axis="x")
-        caption(ax, title, xlabel, ylabel, width=55)
-        return fig
-    return themed(draw)()
-
-def ends_apart(table:pd.DataFrame # mean, low, high of groups, in their order
-               )->bool:
-    "Whether the first group and the last can be told apart by `tell_apart`"
-    return tell_apart(*(tuple(table[["mean", "low", "high"]].iloc[at]) for at in (0, -1)))
-
-def quality_by_activity(evaluation:Evaluation, split:Split, metric:str="ndcg_10", groups:int=4):
-    "Figure: a metric by the length of the users' history, with 95 % intervals"
-    t = activity_table(evaluation, split, metric, groups)
-    shown, low, high = metric_name(metric), t["mean"].iloc[0], t["mean"].iloc[-1]
-    one = "Everybody is in one group of activity"
-    sure = f"{shown} is {low:.3f} for the least active users and {high:.3f} for the most active"
-    title = one if len(t) == 1 else sure if ends_apart(t) else f"Whether {shown} differs between the least and the most active users cannot be told"
-    return _bars(t, "history", title,
-                 "interactions in the user's history", f"{metric_name(metric)}, {protocol_name(evaluation.protocol)}")
-
-def quality_by_popularity(evaluation:Evaluation, split:Split, k:int=10, groups:int=5):
-    "Figure: the share of test positives found, by the popularity of their item, with 95 % intervals"
-    from recsys.eda import percent
-    t = popularity_table(evaluation, split, k, groups)
-    one = "All test items are in one group of popularity"
-    sure = f"Of the least popular test items {percent(t['mean'].iloc[0])} are found among the first {k}, of the most popular {percent(t['mean'].iloc[-1])}"
-    title = one if len(t) == 1 else sure if ends_apart(t) else "Whether popular test items are found more often than others cannot be told"
-    return _bars(t, "popularity", title,
-                 "training interactions of the item", f"found @{k}, {protocol_name(evaluation.protocol)}")

@@ -31,15 +31,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 import numpy as np, pandas as pd, torch, yaml
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
-from .beyond import Beyond, beyond, beyond_table, genre_matrix, segments
-from .comparison import CompareConfig, align, compare_runs, finished_runs, paired_t, read_run, test_rows, tile, tile_row, with_interval
+from .beyond import Beyond, beyond, beyond_table, genre_vectors
+from .segments import segments
+from .comparison_report import CompareConfig
+from .comparison import align, paired_t, tile, tile_row, with_interval
+from .run_comparison import compare_runs, finished_runs, read_run, test_rows
 from .data import DATASETS, ITEM, RATING, TIMESTAMP, USER, Tables, _ABOUT, _side_table, item_word, load, read, same_ids
 from .utils import Section, release_memory, project_root, replacing, under_root, unknown
 from .evaluation import Evaluation, EvaluationConfig, audit_table, evaluate, protocol_name
 from .metrics import headline_metrics, metric_name
 from .features import FeaturesConfig, load_catalogue, save_catalogue, with_features
 from .models.base import ModelConfig, Recommender, create, load as load_model, model_class, model_config, runs_folder
-from .encoding import Catalogue
 from .preprocessing import Given, PreprocessingConfig, Split, SplitConfig, given_split, interactions, load_split, make_split, read_given, save_split
 from .recommendation import visible
 from .sampling import SamplingConfig
@@ -1002,12 +1004,12 @@ def evaluate_all(config:Config, split:Split, model, part:str, history:str|None=N
     return {p: evaluate(model, split, p, e.ks, part, 0, history, e.ties, e.budget_mb, **given(p)) for p in e.protocols if part == "test" or p != "candidates"}
 
 def beyond_full(full:Evaluation, split:Split, tables:Tables)->dict:
-    "What the lists are like besides right, at every cut-off, in the shape of metrics.json"
+    "What the lists are like beyond accuracy, at every cut-off, in the shape of metrics.json"
     return {k: v for k, v in beyond_lists(full, split, tables).summary().items() if k != "users"}
 
 def beyond_lists(full:Evaluation, split:Split, tables:Tables)->Beyond:
     "`beyond` of an evaluation's lists, with genres where the items have any"
-    genres = genre_matrix(tables.items, split.catalogue.item_ids) if "genres" in tables.items else None
+    genres = genre_vectors(tables.items, split.catalogue.item_ids) if "genres" in tables.items else None
     return beyond(full.lists, full.users, split, full.part, genres, full.ks)
 
 # %% ../nbs/08b_experiment.ipynb #7794f4d7
@@ -1436,7 +1438,7 @@ def told_apart(t:pd.DataFrame # segment, mean, low, high
     return "In brackets, 95 % intervals: that of the lowest group overlaps with that of the highest, so a difference between them cannot be told."
 
 def beyond_html(result:Result, full:Evaluation, k:int)->str: # HTML
-    "What the lists are like besides right, at one cut-off"
+    "What the lists are like beyond accuracy, at one cut-off"
     b = beyond_table(beyond_lists(full, result.split, result.tables), k)
     shown = pd.DataFrame({"value": [with_interval(*x) if x[1] == x[1] else number(x[0]) for x in zip(b.value, b.low, b.high)], "better": b.better, "what it says": b.meaning}, index=b.index.rename(f"at {k}"))
     return intervals(table(shown, kind="told"))

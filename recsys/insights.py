@@ -21,10 +21,12 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from pydantic import ValidationError, field_validator, model_validator
 from . import __version__
-from .comparison import STYLES, align, paired_t, pool
+from .plots import STYLES
+from .comparison import align, paired_t
+from .run_comparison import pool
 from .data import USER
 from .utils import Section, replacing, unknown
-from .eda import PALETTE, canvas, caption, themed
+from .plots import PALETTE, canvas, caption, themed
 from .metrics import mean_interval, metric_range, metric_name
 from .experiment import Config, DataConfig, configure, explain, evaluate_all, new_model, prepare, validator, with_values
 from .models.base import runs_folder

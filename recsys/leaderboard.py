@@ -13,10 +13,13 @@ from dataclasses import replace as changed
 from pathlib import Path
 import pandas as pd, torch
 from pydantic import Field, model_validator, ValidationError
-from .comparison import Comparison, Published, compare_runs, cost_table, finished_runs, p_text, published_table, read_run, with_interval
+from .run_comparison import Comparison, compare_runs, finished_runs, read_run
+from .comparison_report import Published, published_table
+from .comparison_figures import cost_table
+from .comparison import p_text, with_interval
 from .utils import Section, replacing, under_root, unknown
 from .metrics import metric_name
-from .experiment import configure, explain, outputs, ran, read_config, run_all, expand_runs, through_papermill
+from .experiment import configure, explain, outputs, ran, read_config, run_all, through_papermill
 from .sweep import best_sections, outcome_line, search, space_text, sweep_config, to_yaml
 
 # %% ../nbs/08f_leaderboard.ipynb #e6aff714

@@ -423,11 +423,11 @@ def similar(
 
 # %% ../nbs/07_recommendation.ipynb #a618cb1a
 def themed(draw):
-    "Decorator: `eda.themed`, with the drawing libraries loaded on first use, so that the command line starts fast"
+    "Decorator: `plots.themed`, with the drawing libraries loaded on first use, so that the command line starts fast"
     @wraps(draw)
     def inner(*args, **kwargs):
-        from recsys import eda
-        return eda.themed(draw)(*args, **kwargs)
+        from recsys import plots
+        return plots.themed(draw)(*args, **kwargs)
     return inner
 
 def _whose(split, lists, users):
@@ -442,7 +442,7 @@ def genre_shares(
     codes:Tensor,        # [n] item codes, with repeats
 )->pd.Series:            # genre -> share of `codes` that have it, 0 to 1
     "How common each genre is among interactions or list places"
-    from recsys.eda import genre_matrix
+    from recsys.genres import genre_matrix
     table = genre_matrix(items)
     weight = torch.bincount(codes, minlength=len(items)).numpy()
     return pd.Series(weight @ table.to_numpy(float)/max(1, weight.sum()), index=table.columns)
@@ -462,40 +462,40 @@ def consumed_vs_recommended(
     top:int=10,               # genres at most
 ):                            # Figure
     "Above: how much of the consumed and of the recommended the most popular items hold; below: the genres of both, where known"
-    from recsys import eda
+    from recsys import plots
     eaten, served = split.history("test").select(_whose(split, lists, users)).items, lists[lists >= 0]
-    kinds = {"consumed": (eaten, eda.PALETTE["main"]), "recommended": (served, eda.PALETTE["accent"])}
+    kinds = {"consumed": (eaten, plots.PALETTE["main"]), "recommended": (served, plots.PALETTE["accent"])}
     share = pd.DataFrame({k: genre_shares(items, c) for k, (c, _) in kinds.items()}).sort_values("consumed", ascending=False, kind="stable")[:top]
-    fig, axes = eda.canvas(3. + .9*bool(len(share)) + .26*len(share), nrows=1 + bool(len(share)), squeeze=False, **(dict(height_ratios=[2.3, .4 + .26*len(share)]) if len(share) else {}))
+    fig, axes = plots.canvas(3. + .9*bool(len(share)) + .26*len(share), nrows=1 + bool(len(share)), squeeze=False, **(dict(height_ratios=[2.3, .4 + .26*len(share)]) if len(share) else {}))
     tenth = _popularity_panel(axes[0, 0], split, kinds)
     if len(share): _genre_panel(axes[1, 0], share, kinds)
-    eda.caption(axes[0, 0], f"The most popular tenth of the items: {eda.percent(tenth['consumed'])} of what is consumed, {eda.percent(tenth['recommended'])} of what is recommended",
+    plots.caption(axes[0, 0], f"The most popular tenth of the items: {plots.percent(tenth['consumed'])} of what is consumed, {plots.percent(tenth['recommended'])} of what is recommended",
                 "the n most popular items (log scale)", "share held, %")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 def _popularity_panel(ax, split, kinds):
     "The curves of both kinds; returns the share of the most popular tenth"
-    from recsys import eda
+    from recsys import plots
     n = split.catalogue.n_items
     order = torch.bincount(split.train.item, minlength=n).argsort(descending=True, stable=True)
     at, cut, tenth = np.unique(np.geomspace(1, n, 400).astype(int)), -(-n//10), {}
     for kind, (codes, colour) in kinds.items():
         held = _concentration(order, codes); tenth[kind] = held[cut-1]
-        ax.plot(at, 100*held[at-1], color=colour, lw=2.5, label=f"{kind}: {eda.count(codes.unique().numel(), 'item')}")
+        ax.plot(at, 100*held[at-1], color=colour, lw=2.5, label=f"{kind}: {plots.count(codes.unique().numel(), 'item')}")
         ax.plot(cut, 100*held[cut-1], "o", color=colour, ms=7, mec="white", mew=1.5, zorder=3)
-    ax.axvline(cut, color=eda.PALETTE["muted"], ls="--", lw=1.2, zorder=1)
-    ax.text(cut*.94, 2, f"a tenth: {cut:,}", ha="right", va="bottom", fontsize=11, color=eda.PALETTE["muted"])
-    ax.set(xscale="log", xlim=(1, n), ylim=(0, 102)); eda.whole(ax.xaxis); ax.set_yticks(range(0, 101, 25))
+    ax.axvline(cut, color=plots.PALETTE["muted"], ls="--", lw=1.2, zorder=1)
+    ax.text(cut*.94, 2, f"a tenth: {cut:,}", ha="right", va="bottom", fontsize=11, color=plots.PALETTE["muted"])
+    ax.set(xscale="log", xlim=(1, n), ylim=(0, 102)); plots.whole(ax.xaxis); ax.set_yticks(range(0, 101, 25))
     return tenth
 
 def _genre_panel(ax, share, kinds):
     "Two bars a genre"
-    from recsys import eda
+    from recsys import plots
     y = np.arange(len(share))
     for kind, shift in (("consumed", -.2), ("recommended", .2)):
         ax.barh(y + shift, 100*share[kind], height=.36, color=kinds[kind][1], lw=0)
-    ax.set_yticks(y, [eda.clip(g, 16) for g in share.index]); ax.invert_yaxis()
+    ax.set_yticks(y, [plots.clip(g, 16) for g in share.index]); ax.invert_yaxis()
     ax.set_xlabel("share of the items that have the genre, %"); ax.grid(False, axis="y"); ax.tick_params(axis="y", length=0)
 
 # %% ../nbs/07_recommendation.ipynb #bedfc868
@@ -558,7 +558,7 @@ def main_genres(
     top:int=6,           # how many genres get a name of their own
 )->pd.Series:            # one of the commonest genres, or "other"
     "One genre an item: of its genres among the `top` commonest, the rarest, since it tells most (most dramas are only that)"
-    from recsys.eda import genre_matrix
+    from recsys.genres import genre_matrix
     if "genres" not in items: return pd.Series("other", index=items.index, dtype=object)
     table = genre_matrix(items)
     common = table.sum().sort_values(ascending=False, kind="stable").index[:top]
@@ -630,22 +630,22 @@ def item_map(
     most:int=600,        # items drawn at most, the most popular
 ):                       # Figure
     "The directions of the item vectors in two dimensions, coloured by genre, the most popular named"
-    from recsys import eda
+    from recsys import plots
     vectors = model if isinstance(model, Tensor) else model.item_vectors()
     if vectors is None: raise ValueError(f"The model '{model.name}' has no item vectors, so there is no map of them: leave this figure out.")
     if method not in ("tsne", "pca"): raise unknown("method", method, ["tsne", "pca"])
     shown = counts.argsort(descending=True, stable=True)[:most]; shown = shown[counts[shown] > 0]
     if len(shown) < 3: raise ValueError(f"Too few items for a map: {len(shown)} with interactions, and it takes three.")
     (xy, how), drawn = _flat(vectors[shown.to(vectors.device)].detach().cpu(), method), items.iloc[shown.numpy()]
-    fig, ax = eda.canvas(6.6)
+    fig, ax = plots.canvas(6.6)
     genre = main_genres(drawn)
     _genre_points(ax, xy, genre, counts[shown].numpy())
     ax.set(xticks=[], yticks=[]); ax.margins(.04); ax.grid(False)
     for s in ax.spines.values(): s.set_visible(False)
     which = f"The {len(shown):,} most popular items" if len(shown) < len(items) else "All items"
     said = _genres_of_neighbours(vectors[shown.to(vectors.device)].detach().cpu(), genre)
-    eda.caption(ax, which + said, f"two dimensions of {vectors.shape[1]}, by {how}")
-    _name_points(ax, xy, [eda.clip(_without_year(t), 24) for t in drawn["title"].iloc[:8*n_named]], n_named)
+    plots.caption(ax, which + said, f"two dimensions of {vectors.shape[1]}, by {how}")
+    _name_points(ax, xy, [plots.clip(_without_year(t), 24) for t in drawn["title"].iloc[:8*n_named]], n_named)
     return fig
 
 def _genres_of_neighbours(vectors, genre):
@@ -657,10 +657,10 @@ def _genres_of_neighbours(vectors, genre):
 
 def _genre_points(ax, xy, genre, counts):
     "A dot an item, by genre; its area grows with popularity"
-    from recsys import eda
-    p, area = eda.PALETTE, 8 + 60*counts/counts.max()
+    from recsys import plots
+    p, area = plots.PALETTE, 8 + 60*counts/counts.max()
     colours = dict(zip(genre[genre != "other"].value_counts().index, (p[c] for c in ("main", "accent", "good", "warm", "pink", "light"))))
     for g, c in ({"other": p["soft"]} | colours).items():
         at = (genre == g).to_numpy()
-        if at.any(): ax.scatter(*xy[at].T, s=area[at], color=c, alpha=.8, lw=0, label=eda.clip(g, 16))
+        if at.any(): ax.scatter(*xy[at].T, s=area[at], color=c, alpha=.8, lw=0, label=plots.clip(g, 16))
     if colours: ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=4, handletextpad=.1, columnspacing=1., markerscale=1.5, fontsize=11)

@@ -18,7 +18,7 @@ from torch import Tensor
 from .utils import Section, unknown
 from .ranking import Ties, chunk_users, top_k
 from .encoding import Histories, Query
-from .recommendation import Run, Titles, find_titles, finite_scores, known_query, new_query, to_frame, twins, user_codes, visible
+from .recommendation import Run, Titles, find_titles, known_query, new_query, to_frame, twins, user_codes, visible
 
 # %% ../nbs/07a_reranking.ipynb #0fa38a25
 class ListOptions(Section):

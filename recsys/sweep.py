@@ -418,7 +418,7 @@ def _finished(frame, s): return frame[(frame.state == "complete") & frame[s.metr
 
 def history_plot(frame:pd.DataFrame, s:Sweep):
     "Figure: the metric of each trial, and the best so far"
-    from recsys.eda import PALETTE, canvas, caption, themed
+    from recsys.plots import PALETTE, canvas, caption, themed
     done, cut = _finished(frame, s), frame[(frame.state == "pruned") & frame[s.metric].notna()]
     def draw():
         fig, ax = canvas(4.2)
@@ -446,7 +446,7 @@ def importances(study, s:Sweep)->pd.DataFrame: # index: path, most important fir
 def importance_plot(found:pd.DataFrame, s:Sweep,
                     n:int):   # finished trials
     "Figure: how much each key matters"
-    from recsys.eda import PALETTE, canvas, caption, percent, themed
+    from recsys.plots import PALETTE, canvas, caption, percent, themed
     def draw():
         fig, ax = canvas(1.6 + .45*len(found))
         y = np.arange(len(found))
@@ -479,7 +479,7 @@ def at_the_end(s:Sweep, best:dict # path -> value of the winner
 
 def slice_plot(frame:pd.DataFrame, s:Sweep, paths=None):
     "Figure: the metric over each key; crosses were pruned"
-    from recsys.eda import PALETTE, canvas, caption, themed
+    from recsys.plots import PALETTE, canvas, caption, themed
     axes_, columns = [a for a in s.axes if paths is None or a.path in paths], 2
     if paths is not None: axes_.sort(key=lambda a: list(paths).index(a.path))
     done, cut = _finished(frame, s), frame[(frame.state == "pruned") & frame[s.metric].notna()]
@@ -502,7 +502,7 @@ def slice_plot(frame:pd.DataFrame, s:Sweep, paths=None):
 # %% ../nbs/08d_sweep.ipynb #efa641ba
 def parallel_plot(frame:pd.DataFrame, s:Sweep, paths=None):
     "Figure: parallel coordinates of the finished trials (Inselberg 1985), the better the darker, the best marked"
-    from recsys.eda import PALETTE, canvas, caption, themed
+    from recsys.plots import PALETTE, canvas, caption, themed
     from matplotlib import colormaps
     axes_, done = [a for a in s.axes if paths is None or a.path in paths], _finished(frame, s)
     done = done.sort_values(s.metric, ascending=not s.lower, ignore_index=True)           # the best is drawn last

@@ -396,11 +396,11 @@ def fit(
 # %% ../nbs/05_training.ipynb #ec8804db
 def plot_history(history:pd.DataFrame, metric:str, best_epoch:int):
     "Loss and validation metric over the epochs, the chosen epoch marked; returns the figure"
-    from recsys.eda import themed
+    from recsys.plots import themed
     return themed(_draw_history)(history, metric, best_epoch)
 
 def _draw_history(history, metric, best_epoch):
-    from recsys.eda import PALETTE, canvas, caption
+    from recsys.plots import PALETTE, canvas, caption
     shown, panels = metric_name(metric), {"loss": "training loss"}
     if metric in history: panels[metric] = f"{shown} on validation"
     fig, axes = canvas(ncols=len(panels), squeeze=False)
