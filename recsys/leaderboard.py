@@ -17,7 +17,8 @@ from .comparison import Comparison, Published, compare_runs, cost_table, finishe
 from .utils import Section, replacing, under_root, unknown
 from .evaluation import metric_name
 from .experiment import configure, explain, outputs, ran, read_config, run_all, expand_runs, through_papermill
-from .sweep import best_sections, outcome_line, search, space_text, sweep_config, to_yaml
+from .search_space import space_text, sweep_config
+from .sweep import best_sections, outcome_line, search, to_yaml
 
 # %% ../nbs/08f_leaderboard.ipynb #e6aff714
 class Board(Section):
