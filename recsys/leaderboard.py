@@ -21,8 +21,7 @@ from .comparison import Comparison, Published, compare_runs, cost_table, finishe
 from .comparison import published_table, read_run, with_interval
 from .utils import Section, replacing, under_root, unknown
 from .evaluation import metric_name
-from .experiment import Config, configure, expand_runs, explain, outputs, ran, read_config, run_all
-from .experiment import through_papermill
+from .experiment import Config, configure, explain, outputs, ran, read_config, run_all, through_papermill
 from .search_space import space_text, sweep_config
 from .sweep import best_sections, outcome_line, search, to_yaml
 

@@ -8,10 +8,10 @@ __all__ = ['FIXED', 'Range', 'read_values', 'SweepConfig', 'as_stored', 'on_grid
            'sweep_config']
 
 # %% ../nbs/08d1_search_space.ipynb #4c99fccc
-import json, warnings
+import json
 from dataclasses import dataclass
-from pydantic import Field, ValidationError, field_validator, model_validator
 from typing import Literal
+from pydantic import Field, ValidationError, field_validator, model_validator
 from .utils import Section, unknown
 from .experiment import Config, configure, expand_runs, explain, flatten, with_values
 from .training import LOWER_IS_BETTER
@@ -76,7 +76,7 @@ def as_stored(choice):
     "A choice as a study can store it: anything but text, numbers and null becomes JSON"
     return choice if choice is None or isinstance(choice, (str, int, float)) else json.dumps(choice)
 
-# %% ../nbs/08d1_search_space.ipynb #7567dd60
+# %% ../nbs/08d1_search_space.ipynb #d40e6c64
 def on_grid(value:float, low:float, step:float)->bool:
     "Is the value low, low + step, low + 2·step …?"
     steps = (value - low)/step
@@ -133,12 +133,12 @@ FIXED = (
     "name", "seed", "data", "preprocessing", "split", "evaluation",
     "training.metric", "training.refit", "training.device", "training.threads")
 
-# %% ../nbs/08d1_search_space.ipynb #c971721b
+# %% ../nbs/08d1_search_space.ipynb #a487fd17
 def is_fixed(path:str)->bool:
     "Does this key change what is measured, or where?"
     return any(path == fixed or path.startswith(fixed + ".") for fixed in FIXED)
 
-# %% ../nbs/08d1_search_space.ipynb #3645ffd9
+# %% ../nbs/08d1_search_space.ipynb #750e7d69
 def flat_values(config:Config)->dict: # path -> value
     "Every value of a configuration by its path"
     return flatten(config.model_dump(mode="json"))
@@ -159,14 +159,14 @@ def is_whole(given:Range, value)->bool:
     numbers = (given.low, given.high, given.step or 1)
     return all(isinstance(x, int) for x in numbers) and not isinstance(value, float)
 
-# %% ../nbs/08d1_search_space.ipynb #4aa10233
+# %% ../nbs/08d1_search_space.ipynb #e1131030
 def range_axis(path:str, given:Range, sections:dict, config:Config)->Axis:
     "The axis of a range, both ends tried on the configuration"
     whole = is_whole(given, flat_values(config)[path])
     for end in (given.low, given.high): accepted(path, end if whole else float(end), sections, config)
     return Axis(path, None, given.low, given.high, given.log, given.step, whole)
 
-# %% ../nbs/08d1_search_space.ipynb #cbdea312
+# %% ../nbs/08d1_search_space.ipynb #e87b3515
 def choice_axis(path:str, given:list, sections:dict, config:Config)->Axis:
     "The axis of a list of choices, each tried on the configuration"
     choices = [accepted(path, choice, sections, config) for choice in given]
@@ -211,7 +211,7 @@ def read_search(section:dict)->SweepConfig:
     try: return SweepConfig(**section)
     except ValidationError as error: raise ValueError(f"This sweep cannot run. {explain(error)}") from None
 
-# %% ../nbs/08d1_search_space.ipynb #17f5f54b
+# %% ../nbs/08d1_search_space.ipynb #b5b25df1
 def sweep_config(sections:dict # an experiment's, and `sweep`
                 )->Sweep:
     "The validated search; `ValueError` says what is wrong in one line"
