@@ -76,7 +76,7 @@ def as_stored(choice):
     "A choice as a study can store it: anything but text, numbers and null becomes JSON"
     return choice if choice is None or isinstance(choice, (str, int, float)) else json.dumps(choice)
 
-# %% ../nbs/08d1_search_space.ipynb #d40e6c64
+# %% ../nbs/08d1_search_space.ipynb #b4a99f30
 def on_grid(value:float, low:float, step:float)->bool:
     "Is the value low, low + step, low + 2·step …?"
     steps = (value - low)/step
@@ -133,12 +133,12 @@ FIXED = (
     "name", "seed", "data", "preprocessing", "split", "evaluation",
     "training.metric", "training.refit", "training.device", "training.threads")
 
-# %% ../nbs/08d1_search_space.ipynb #a487fd17
+# %% ../nbs/08d1_search_space.ipynb #43ecbe5e
 def is_fixed(path:str)->bool:
     "Does this key change what is measured, or where?"
     return any(path == fixed or path.startswith(fixed + ".") for fixed in FIXED)
 
-# %% ../nbs/08d1_search_space.ipynb #750e7d69
+# %% ../nbs/08d1_search_space.ipynb #0f8fef62
 def flat_values(config:Config)->dict: # path -> value
     "Every value of a configuration by its path"
     return flatten(config.model_dump(mode="json"))
@@ -159,14 +159,14 @@ def is_whole(given:Range, value)->bool:
     numbers = (given.low, given.high, given.step or 1)
     return all(isinstance(x, int) for x in numbers) and not isinstance(value, float)
 
-# %% ../nbs/08d1_search_space.ipynb #e1131030
+# %% ../nbs/08d1_search_space.ipynb #7188fe72
 def range_axis(path:str, given:Range, sections:dict, config:Config)->Axis:
     "The axis of a range, both ends tried on the configuration"
     whole = is_whole(given, flat_values(config)[path])
     for end in (given.low, given.high): accepted(path, end if whole else float(end), sections, config)
     return Axis(path, None, given.low, given.high, given.log, given.step, whole)
 
-# %% ../nbs/08d1_search_space.ipynb #e87b3515
+# %% ../nbs/08d1_search_space.ipynb #becc98d1
 def choice_axis(path:str, given:list, sections:dict, config:Config)->Axis:
     "The axis of a list of choices, each tried on the configuration"
     choices = [accepted(path, choice, sections, config) for choice in given]
@@ -211,7 +211,7 @@ def read_search(section:dict)->SweepConfig:
     try: return SweepConfig(**section)
     except ValidationError as error: raise ValueError(f"This sweep cannot run. {explain(error)}") from None
 
-# %% ../nbs/08d1_search_space.ipynb #b5b25df1
+# %% ../nbs/08d1_search_space.ipynb #6eb0bd1b
 def sweep_config(sections:dict # an experiment's, and `sweep`
                 )->Sweep:
     "The validated search; `ValueError` says what is wrong in one line"

@@ -61,7 +61,7 @@ def trial_line(trial, best, s:Sweep)->str:
     parts.append(" ".join(f"{path}={number(value)}" for path, value in trial_values(trial, s).items()))
     return "  ".join(parts)
 
-# %% ../nbs/08d3_sweep.ipynb #3b09b5ac
+# %% ../nbs/08d3_sweep.ipynb #225b408e
 def print_last_trial(study, s:Sweep):
     "Tell about the trial that this process has just ended"
     ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
@@ -106,7 +106,7 @@ def worker_job(s:Sweep, url:str, n_workers:int, parent:str|None)->dict:
     threads = max(1, torch.get_num_threads()//n_workers)
     return dict(sections=sections, url=url, parent=parent, threads=threads)
 
-# %% ../nbs/08d3_sweep.ipynb #f5825cfe
+# %% ../nbs/08d3_sweep.ipynb #d1f4cfc9
 def start_worker(job:dict)->subprocess.Popen:
     "A worker process that waits for its job"
     command = [sys.executable, "-c", "from recsys.sweep import run_worker; run_worker()"]
