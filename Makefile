@@ -1,10 +1,11 @@
-# make help lists the targets. Everything runs in .venv, which the first target that needs it makes.
+# `make help` lists the targets.
+# Everything runs in .venv. The first target that needs it makes it.
 PYTHON ?= python3
 BIN    := .venv/bin
 EXPERIMENT ?= nbs/experiments/neumf.yaml
 WORKERS ?= 2
 export MLFLOW_DISABLE_TELEMETRY := true
-# threads that wait by spinning slow a busy machine tenfold
+# OpenMP's threads spin while they wait, which slows a busy machine tenfold: let them spin less.
 export GOMP_SPINCOUNT ?= 1000
 
 .DEFAULT_GOAL := help
@@ -30,10 +31,11 @@ serve: setup ## the page and the API on a finished run (RUN=neumf)
 leaderboard: setup ## every model on every board with its setting; finished runs are kept (hours on two cores)
 	$(BIN)/recsys leaderboard --workers $(WORKERS)
 
-insights: setup ## what newcomers ask, answered with figures and intervals
+insights: setup ## six questions that newcomers ask, answered with figures and intervals
 	$(BIN)/recsys report nbs/experiments/insights.yaml
 
-# other libraries, each group in an environment of its own: their wishes contradict each other and ours
+# The libraries that `make benchmark` measures beside recsys. Each group has an environment of its own,
+# since their requirements contradict each other and ours.
 PEERS := .peers/.installed .peers-old/.installed
 LISTED = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["$(@D:.%=%)"], sep="\n")
 $(PEERS): pyproject.toml constraints.txt
@@ -45,7 +47,7 @@ $(PEERS): pyproject.toml constraints.txt
 benchmark: setup $(PEERS) ## speed and memory beside other libraries, which are installed into .peers and .peers-old
 	$(BIN)/recsys report nbs/experiments/benchmark.yaml
 
-browser: ## Chromium, with which the tests drive the page (Debian's, where apt can install it; or set CHROMIUM)
+browser: ## Chromium, in which the tests open the page (Debian's, where apt can install it; or set CHROMIUM)
 	@[ -n "$$CHROMIUM" ] || command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium >/dev/null; } \
 	|| { echo "The tests of the page need Chromium: install it (apt-get install chromium, brew install chromium), or set CHROMIUM to its path."; exit 1; }

@@ -7,106 +7,193 @@ themselves clean. Then every notebook is run from top to bottom, several at a ti
 import argparse, concurrent.futures, filecmp, json, os, re, shutil, signal, subprocess, sys, tempfile, time
 from pathlib import Path
 
-ROOT, BIN = Path(__file__).resolve().parent.parent, Path(sys.executable).parent
-NOTEBOOKS = sorted(p for p in (ROOT/"nbs").rglob("*.ipynb") if not any(s.startswith((".", "_")) for s in p.relative_to(ROOT).parts))
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
 
-HUNG = 30*60   # seconds: no check takes a tenth of it on two free cores, so what still runs then waits for something that never comes
+def is_hidden(path):
+    "Does the path of a notebook hold a part that begins with a dot or an underscore?"
+    return any(part.startswith((".", "_")) for part in path.relative_to(ROOT).parts)
+
+NOTEBOOKS = sorted(path for path in (ROOT/"nbs").rglob("*.ipynb") if not is_hidden(path))
+
+# Seconds. No check takes a tenth of it on two free cores: what still runs then waits for something that never comes.
+HUNG = 30*60
+
+def end_group(process):
+    "End a process with all that it has started"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 def tool(*args, cwd=ROOT, **env):
-    "Return code and output of a tool; one that hangs is ended with all that it started, so that it is named and the rest goes on"
+    "Return code and output of a tool; one that hangs is ended, so that it is named and the rest goes on"
+    command = [str(BIN/args[0]), *map(str, args[1:])]
     with tempfile.TemporaryFile("w+") as out:   # no pipe: what outlives its parent would keep it open
-        process = subprocess.Popen([str(BIN/args[0]), *map(str, args[1:])], cwd=cwd, env=os.environ | env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=cwd, env=os.environ | env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
         try: process.wait(HUNG)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            end_group(process)
             out.write(f"\nstill running after {HUNG//60} minutes: it hangs")
         out.seek(0)
         return process.returncode, out.read()
 
-def copy_of_sources(to):
-    for name in ("nbs", "recsys"): shutil.copytree(ROOT/name, to/name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
-    for name in ("settings.ini", "pyproject.toml", "README.md"): shutil.copy(ROOT/name, to/name)
+# A copy of the sources, on which a tool can work and be compared with what is there
 
-def files(folder): return {p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+def copy_of_sources(folder):
+    "A copy of what is exported and cleaned, below an empty folder"
+    copy = Path(folder).resolve()/"copy"
+    copy.mkdir()
+    unwanted = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+    for name in ("nbs", "recsys"): shutil.copytree(ROOT/name, copy/name, ignore=unwanted)
+    for name in ("settings.ini", "pyproject.toml", "README.md"): shutil.copy(ROOT/name, copy/name)
+    return copy
 
-def different(a, b):
-    return sorted(str(f) for f in files(a) | files(b) if not ((a/f).exists() and (b/f).exists() and filecmp.cmp(a/f, b/f, shallow=False)))
+def files(folder):
+    "All files below a folder, as seen from it"
+    found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder) for path in found}
+
+def same(one, other):
+    "Are both files there, with the same content?"
+    return one.exists() and other.exists() and filecmp.cmp(one, other, shallow=False)
+
+def different(one, other):
+    "The files in which two folders differ"
+    return sorted(str(file) for file in files(one) | files(other) if not same(one/file, other/file))
+
+# The checks: each returns what is wrong, or an empty text
+
+BY_HAND = ("__init__.py", "__main__.py")   # what gathers names, and the door of `python -m recsys`; web/ has no .py
 
 def export_in_step():
     "recsys/ is what nbs/ exports"
-    with tempfile.TemporaryDirectory() as d:
-        copy = Path(d).resolve()/"copy"; copy.mkdir(); copy_of_sources(copy)
-        for f in files(copy/"recsys"):
-            if f.suffix == ".py" and f.name not in ("__init__.py", "__main__.py"): (copy/"recsys"/f).unlink()   # the rest is written by hand: web/, what gathers names, and the door of `python -m recsys`
+    with tempfile.TemporaryDirectory() as folder:
+        copy = copy_of_sources(folder)
+        for file in files(copy/"recsys"):
+            if file.suffix == ".py" and file.name not in BY_HAND: (copy/"recsys"/file).unlink()
         rc, out = tool("nbdev_export", cwd=copy)
         wrong = different(ROOT/"recsys", copy/"recsys")
-        return "" if rc == 0 and not wrong else f"{out}\nnot as exported: {', '.join(wrong)}. Run `make export`."
+    if rc == 0 and not wrong: return ""
+    return f"{out}\nnot as exported: {', '.join(wrong)}. Run `make export`."
+
+def notebook_problems(path):
+    "What a notebook holds that it should not"
+    cells, name = json.loads(path.read_text())["cells"], path.relative_to(ROOT)
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    if path.stat().st_size > 1_000_000: yield f"{name} is over 1 MB"
+    if any(output["output_type"] == "error" for output in outputs): yield f"{name} holds an error output"
+    if any("site-packages/" in json.dumps(output) for output in outputs):
+        yield f"{name} shows a warning with a path of the machine that ran it"
+    if any("skip_exec" in "".join(cell["source"]) for cell in cells):
+        yield f"{name} hides itself from the tests (skip_exec)"
 
 def notebooks_clean():
     "notebooks are clean, small and whole"
-    with tempfile.TemporaryDirectory() as d:
-        copy = Path(d).resolve()/"copy"; copy.mkdir(); copy_of_sources(copy)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = copy_of_sources(folder)
         rc, out = tool("nbdev_clean", cwd=copy)
-        wrong = [f"{f} is not clean: run `make clean-notebooks`" for f in different(ROOT/"nbs", copy/"nbs")]
-    for p in NOTEBOOKS:
-        cells, name = json.loads(p.read_text())["cells"], p.relative_to(ROOT)
-        if p.stat().st_size > 1_000_000: wrong.append(f"{name} is over 1 MB")
-        if any(o["output_type"] == "error" for c in cells for o in c.get("outputs", [])): wrong.append(f"{name} holds an error output")
-        if any("site-packages/" in json.dumps(c.get("outputs", [])) for c in cells): wrong.append(f"{name} shows a warning with a path of the machine that ran it")
-        if any("skip_exec" in "".join(c["source"]) for c in cells): wrong.append(f"{name} hides itself from the tests (skip_exec)")
+        unclean = different(ROOT/"nbs", copy/"nbs")
+    wrong = [f"{file} is not clean: run `make clean-notebooks`" for file in unclean]
+    for path in NOTEBOOKS: wrong += notebook_problems(path)
     return "" if rc == 0 and not wrong else out + "\n".join(wrong)
 
+# Links to a notebook, a YAML file or a picture, which the index has relative to nbs/
+INDEX_LINK = r"\]\((?!https?:|#)([\w/]+\.(ipynb|yaml|png|svg))\)"
+
 def readme_text():
-    with tempfile.TemporaryDirectory() as d:
-        rc, out = tool("jupyter", "nbconvert", "--to", "markdown", ROOT/"nbs"/"index.ipynb", "--output-dir", d, "--log-level", "ERROR")
+    "README.md as nbs/index.ipynb says it"
+    with tempfile.TemporaryDirectory() as folder:
+        rc, out = tool(
+            "jupyter", "nbconvert", "--to", "markdown", ROOT/"nbs"/"index.ipynb", "--output-dir", folder,
+            "--log-level", "ERROR")
         if rc: raise RuntimeError(out)
-        text = (Path(d)/"index.md").read_text()
-    text = re.sub(r"\]\((?!https?:|#)([\w/]+\.(ipynb|yaml|png|svg))\)", r"](nbs/\1)", text)   # links are relative to nbs/ in the notebook
+        text = (Path(folder)/"index.md").read_text()
+    text = re.sub(INDEX_LINK, r"](nbs/\1)", text)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 def readme_in_step():
     "README.md is what nbs/index.ipynb says"
-    return "" if (ROOT/"README.md").exists() and (ROOT/"README.md").read_text() == readme_text() else "README.md differs from nbs/index.ipynb. Run `make readme`."
+    readme = ROOT/"README.md"
+    if readme.exists() and readme.read_text() == readme_text(): return ""
+    return "README.md differs from nbs/index.ipynb. Run `make readme`."
+
+# What a Python with recsys runs on all experiment files: each must be accepted, and carry its file's name
+ACCEPT = """
+import sys
+from pathlib import Path
+from recsys.experiment import compare_config, configure, read_config
+from recsys.insights import insights_config
+from recsys.leaderboard import read_leaderboard
+from recsys.search_space import sweep_config
+
+def accept(file):
+    if file.stem == "leaderboard": return read_leaderboard(file)
+    sections = read_config(file)
+    if file.stem.startswith("compare-"): compare_config(sections)
+    elif file.stem.startswith("sweep-"):
+        name = sweep_config(sections).name
+        assert f"sweep-{name}" == file.stem, f"{file} names its study {name}"
+    elif file.stem == "insights": insights_config(sections)
+    elif file.stem in ("benchmark", "load"): assert sections["name"] == file.stem
+    else:
+        name = configure(sections).name
+        assert name == file.stem, f"{file} names its run {name}"
+
+for file in map(Path, sys.argv[1:]): accept(file)
+"""
 
 def experiments_valid():
     "every experiment file is accepted"
-    code = """
-import sys; from pathlib import Path; from recsys.experiment import compare_config, configure, read_config; from recsys.sweep import sweep_config; from recsys.leaderboard import read_leaderboard; from recsys.insights import insights_config
-for f in map(Path, sys.argv[1:]):
-    if f.stem.startswith("compare-"): compare_config(read_config(f))
-    elif f.stem.startswith("sweep-"): name = sweep_config(read_config(f)).name; assert f"sweep-{name}" == f.stem, f"{f} names its study {name}"
-    elif f.stem == "leaderboard": read_leaderboard(f)
-    elif f.stem == "insights": insights_config(read_config(f))
-    elif f.stem in ("benchmark", "load"): assert read_config(f)["name"] == f.stem
-    else: name = configure(read_config(f)).name; assert name == f.stem, f"{f} names its run {name}"
-"""
-    rc, out = tool("python", "-c", code, *sorted((ROOT/"nbs"/"experiments").rglob("*.yaml")))
+    rc, out = tool("python", "-c", ACCEPT, *sorted((ROOT/"nbs"/"experiments").rglob("*.yaml")))
     return "" if rc == 0 else out
 
 def notebook_runs(path):
-    rc, out = tool("nbdev_test", "--path", path, "--n_workers", "1", "--do_print", OMP_NUM_THREADS="1", IN_TEST="1")
+    "Run a notebook from top to bottom"
+    rc, out = tool(
+        "nbdev_test", "--path", path, "--n_workers", "1", "--do_print", OMP_NUM_THREADS="1", IN_TEST="1")
     return "" if rc == 0 else out
 
-def main():
-    args = argparse.ArgumentParser(); args.add_argument("--workers", type=int, default=2); args.add_argument("--write-readme", action="store_true")
-    args = args.parse_args()
-    if args.write_readme: (ROOT/"README.md").write_text(readme_text()); return
-    start, failed = time.time(), []
-    checks = [(c.__doc__, c) for c in (export_in_step, notebooks_clean, readme_in_step, experiments_valid)]
-    checks += [(str(p.relative_to(ROOT)), lambda p=p: notebook_runs(p)) for p in reversed(NOTEBOOKS)]   # the late chapters take longest
-    def timed(check):
-        t = time.time()
-        try: return check(), time.time() - t
-        except Exception as e: return f"{type(e).__name__}: {e}", time.time() - t
-    with concurrent.futures.ThreadPoolExecutor(args.workers) as pool:
+# All checks, several at a time
+
+def all_checks():
+    "Pairs of a name and a check; the late chapters, which take longest, come first"
+    checks = [(check.__doc__, check) for check in (export_in_step, notebooks_clean, readme_in_step, experiments_valid)]
+    for path in reversed(NOTEBOOKS):
+        checks.append((str(path.relative_to(ROOT)), lambda path=path: notebook_runs(path)))
+    return checks
+
+def timed(check):
+    "What a check finds wrong, and its seconds; one that raises has found that"
+    start = time.time()
+    try: problem = check()
+    except Exception as error: problem = f"{type(error).__name__}: {error}"
+    return problem, time.time() - start
+
+def report(name, problem, seconds):
+    "One line a check, and what is wrong below it"
+    print(f"{'FAILED' if problem else 'ok    '} {name}  ({seconds:.0f} s)", flush=True)
+    if problem: print(problem, flush=True)
+
+def run_checks(workers):
+    "Run all checks, and end with 0 if every one has passed"
+    start, checks, failed = time.time(), all_checks(), []
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         futures = {pool.submit(timed, check): name for name, check in checks}
-        for f in concurrent.futures.as_completed(futures):
-            problem, seconds = f.result()
-            print(f"{'FAILED' if problem else 'ok    '} {futures[f]}  ({seconds:.0f} s)", flush=True)
-            if problem: failed.append(futures[f]); print(problem, flush=True)
-    print(f"{time.time() - start:.0f} s" + (f"; failed: {', '.join(failed)}" if failed else ""))
+        for future in concurrent.futures.as_completed(futures):
+            name, (problem, seconds) = futures[future], future.result()
+            report(name, problem, seconds)
+            if problem: failed.append(name)
+    names = f"; failed: {', '.join(failed)}" if failed else ""
+    print(f"{time.time() - start:.0f} s{names}")
     print(f"{len(checks) - len(failed)} passed, {len(failed)} failed")
     sys.exit(bool(failed))
+
+def main():
+    args = argparse.ArgumentParser()
+    args.add_argument("--workers", type=int, default=2)
+    args.add_argument("--write-readme", action="store_true")
+    args = args.parse_args()
+    if args.write_readme: (ROOT/"README.md").write_text(readme_text())
+    else: run_checks(args.workers)
 
 if __name__ == "__main__": main()
