@@ -482,7 +482,8 @@ def serve(
 ):
     "Recommendations on a page and by an API."
     with plain_errors():
-        from recsys.app import ServeConfig, serve as start
+        from recsys.gate import ServeConfig
+        from recsys.app import serve as start
         from recsys.models.base import runs_folder
         start(runs, runs_folder(), ServeConfig(host=host, port=port, api_key=api_key or None, hosts=tuple(allow_host or ()), cors=tuple(cors or ()), timeout=timeout, per_client=per_client, watch=watch), device, threads)
 
