@@ -219,9 +219,9 @@ def _by_rank(x, quantiles):
 # %% ../nbs/02a_features.ipynb #b9b40ef1
 _OF_TIMES = {   # period -> place on its round, 0 to 1
     "hour": lambda t: (t.hour + t.minute/60)/24,
-    "weekday": lambda t: (t.dayofweek + t.hour/24)/7,
+    "weekday": lambda t: (t.day_of_week + t.hour/24)/7,
     "month": lambda t: (t.month - 1 + (t.day - 1)/t.days_in_month)/12,
-    "year": lambda t: (t.dayofyear - 1)/366}
+    "year": lambda t: (t.day_of_year - 1)/366}
 
 def fit_cyclic(name:str, config:FeatureConfig, values:pd.Series)->Rule:
     period = config.period if config.period is not None else name
