@@ -16,8 +16,7 @@ from torch import Tensor
 from .data import USER
 from .utils import unknown
 from .preprocessing import Histories, Split
-from .evaluation import (Evaluation, activity_table, check_ks, chunk_users, contains, found_positives, mean_interval, metric_name, metric_range, pair_keys, popularity_table, share_interval, tell_apart,
-                               protocol_name, quantile_groups)
+from .evaluation import Evaluation, activity_table, check_ks, chunk_users, contains, found_positives, mean_interval, metric_name, metric_range, pair_keys, popularity_table, share_interval, tell_apart, protocol_name, quantile_groups
 
 # %% ../nbs/06a_beyond_accuracy.ipynb #27335085
 def exposure(

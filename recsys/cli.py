@@ -49,7 +49,7 @@ def show(frame, title:str=""):
     from rich.table import Table
     from rich.text import Text
     from pandas import isna
-    from recsys.recommendation import visible
+    from recsys.words import visible
     table = Table(title=Text(visible(title)), title_justify="left", box=box.SIMPLE_HEAD)
     for c in frame: table.add_column(str(c), justify="right" if frame[c].dtype.kind in "if" else "left")
     text = lambda v: "" if isna(v) else f"{v:.4f}" if isinstance(v, float) else visible(v)
@@ -433,7 +433,7 @@ def why_empty(run, wish, code=None)->str:
 
 def batched(run, users, out, wish, skip, safe):
     "Lists of many to a file"
-    from recsys.export import recommend_batch
+    from recsys.batch import recommend_batch
     done = recommend_batch(run, None if str(users) == "all" else users, out, wish, "skip" if skip else "refuse", safe=safe)
     left = [f"{n:,} rows {what}" for n, what in ((done.unknown, "with unknown users skipped"), (done.repeated, "named somebody again")) if n]
     print(f"{done.rows:,} rows for {done.users:,} users{'; ' if left else ''}{', '.join(left)}: {out}")

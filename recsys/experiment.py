@@ -38,7 +38,7 @@ from .evaluation import Evaluation, EvaluationConfig, audit_table, evaluate, hea
 from .models.baselines import with_genres
 from .models.base import GradientRecommender, ModelConfig, Recommender, create, load as load_model, model_class, model_config, runs_folder
 from .preprocessing import Catalogue, Given, PreprocessingConfig, Split, SplitConfig, given_split, interactions, load_split, make_split, read_given, save_split
-from .recommendation import visible
+from .words import visible
 from .sampling import SamplingConfig
 from .training import LOWER_IS_BETTER, Fitted, TrainingConfig, fit, resolve, seed_epoch
 from .utils import PARENT, die_with_parent, stop_if_orphaned

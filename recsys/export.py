@@ -24,7 +24,8 @@ from .utils import find_file, replacing, unknown
 from .models.base import Recommender, registry
 from .models.baselines import liked
 from .preprocessing import Histories
-from .recommendation import Run, best, csv_safe, known_query, new_query, to_frame, user_codes
+from .recommendation import Run, best, known_query, new_query, to_frame, user_codes
+from .words import csv_safe
 from .reranking import ListOptions, rerank
 
 # %% ../nbs/07b_export.ipynb #0d52b73a

@@ -20,7 +20,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from .utils import unknown
 from .models.base import Recommender
 from .recommendation import known_query, new_query
-from .reranking import ListOptions, a_word, has_years, shown
+from .reranking import ListOptions, has_years
+from .words import a_word, shown
 from .serving import Busy
 
 # %% ../nbs/07d_page.ipynb #96d42560

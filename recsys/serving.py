@@ -17,8 +17,9 @@ from pathlib import Path
 import torch
 from .models.base import Recommender
 from .preprocessing import Histories, Query
-from .recommendation import NEEDED, Run, Titles, similar_items, open_run, known_query, new_query, run_folder
-from .reranking import MOST, ListOptions, because, because_in_slices, rerank
+from .recommendation import NEEDED, Run, similar_items, open_run, known_query, new_query, run_folder
+from .titles import Titles
+from .reranking import MAX_LEFT_OUT, ListOptions, because, because_in_slices, rerank
 
 # %% ../nbs/07c_serving.ipynb #a5069793
 def fingerprint(folder:Path)->tuple:
@@ -85,7 +86,7 @@ def load_run(
              "stars": bool(run.model.predicts_stars), "genres": run.genres[0], "rating_scale": list(run.scale[:2]) if run.scale else None, "test": metrics.get("test", {}),
              "loaded_at": datetime.now(timezone.utc).isoformat(timespec="seconds")}
     served = LoadedRun(run, revision, Titles(run.items["title"], run.counts), files, about, _by_text(run.catalogue.item_ids), _by_text(run.catalogue.user_ids))
-    _ = run.same, run.latest, served.films   # made once, now
+    _ = run.title_codes, run.latest, served.films   # made once, now
     some = torch.arange(min(1, run.catalogue.n_users))
     for query in (new_query(run), new_query(run, [0]), known_query(run, some)): rerank(run, query, [ListOptions()]*len(query))   # a model that cannot answer is found now
     return served
@@ -335,7 +336,7 @@ def cost(ask:ListRequest)->float:
     if type(model).explain is not Recommender.explain: return whole + wish.k*likes/5000
     if getattr(model, "inner_product", False) and not model.predicts_stars:
         return whole + (10*alone if folded else 2)   # a vector learned for one person takes as long as for a batch
-    return whole + min(likes, MOST)*(1 + min(likes, 200)/40)   # each item left out in turn
+    return whole + min(likes, MAX_LEFT_OUT)*(1 + min(likes, 200)/40)   # each item left out in turn
 
 def together(queries)->Query: # of one person each
     "Several people, asked of one run, as one query"
