@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NEEDED', 'ITEM_COLUMNS', 'ItemFacts', 'Run', 'run_names', 'run_folder', 'fill_items', 'open_run', 'unknown_user',
-           'user_codes', 'known_query', 'finite_scores', 'best', 'list_frame', 'to_frame', 'recommend', 'history',
-           'twins', 'new_query', 'titles_query', 'for_new', 'cosine', 'similar_items', 'similar']
+           'user_codes', 'known_query', 'check_k', 'finite_scores', 'best', 'list_frame', 'to_frame', 'recommend',
+           'history', 'twins', 'new_query', 'titles_query', 'for_new', 'cosine', 'similar_items', 'similar']
 
 # %% ../nbs/07_recommendation.ipynb #ecec785b
 import json, re
@@ -198,7 +198,8 @@ def known_query(
     return Query(torch.where(run.trained[codes], codes, -1), run.histories.select(codes))
 
 # %% ../nbs/07_recommendation.ipynb #e2a684aa
-def _check_k(k):
+def check_k(k):
+    "Refuse a length of lists that is no whole number from 1"
     if isinstance(k, bool) or int(k) != k or k < 1:
         raise ValueError(f"k is {k}; expected a whole number of items from 1, such as 10")
 
@@ -213,7 +214,7 @@ def finite_scores(
     said = f"The model of the run {run.name!r} gave scores that are NaN or infinite."
     raise ValueError(f"{said} Look for a training that diverged.")
 
-# %% ../nbs/07_recommendation.ipynb #2ffdb411
+# %% ../nbs/07_recommendation.ipynb #fae1927e
 def best(
     run:Run,
     query:Query,                # n users
@@ -222,7 +223,7 @@ def best(
     keys:Tensor|None=None,      # [n] integers that order equal scores; None: the query's user codes
 )->tuple[Tensor, Tensor]:       # lists [n, k] with -1 padding, scores [n, k] with -inf padding; on the CPU
     "The `k` best items of each user, without what `hide` holds, or all items where k is more; users in chunks"
-    _check_k(k)
+    check_k(k)
     k = min(k, run.catalogue.n_items)   # a list cannot be longer, and memory follows its length
     hide = query.histories if hide is None else hide
     keys = query.users if keys is None else keys
@@ -377,7 +378,7 @@ def cosine(
     unit = torch.nn.functional.normalize(vectors.float(), dim=1)
     return (unit @ unit[code]).clamp(-1, 1)
 
-# %% ../nbs/07_recommendation.ipynb #418a4649
+# %% ../nbs/07_recommendation.ipynb #c9328a4f
 def similar_items(
     run:Run,
     code:int,               # of an item
@@ -385,7 +386,7 @@ def similar_items(
     min_interactions:int=5, # that an item needs: the vectors of rarer ones are mostly chance
 )->tuple[Tensor, Tensor]:   # lists [1, k] with -1 padding, scores [1, k] with -inf padding
     "The `k` items most like one, without itself and its twins; by cosine, or without item vectors by the model's score"
-    _check_k(k)
+    check_k(k)
     rare = (run.counts < min_interactions).nonzero()[:, 0]
     hidden = torch.cat([twins(run, torch.tensor([code])), rare]).unique()
     vectors = run.model.item_vectors()
