@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['with_spread', 'test_table', 'show_first_list', 'show_outcome', 'run_rows', 'show_runs', 'first_line', 'model_keys',
            'show_model', 'show_models', 'evaluations_of_run', 'evaluations_of_lists', 'show_evaluations',
-           'show_comparison', 'ListAnswer', 'why_empty', 'typed_user', 'list_for_user', 'list_for_likes',
-           'list_of_similar', 'print_list', 'write_lists']
+           'show_comparison', 'ListAnswer', 'why_empty', 'list_for_user', 'list_for_likes', 'list_of_similar',
+           'print_list', 'write_lists']
 
 # %% ../nbs/10c_answers.ipynb #3f59093c
 import json, os, sys
@@ -41,7 +41,7 @@ def test_table(
         columns[protocol_name(protocol)] = {metric_name(m): with_spread(values, m) for m in known}
     return pd.DataFrame(columns).fillna("").rename_axis("metric").reset_index()
 
-# %% ../nbs/10c_answers.ipynb #0e8a8da1
+# %% ../nbs/10c_answers.ipynb #de46c97c
 def show_first_list(name:str, runs:Path):
     "Ten recommendations for the first user of a run"
     from recsys.recommendation import open_run, recommend
@@ -52,6 +52,7 @@ def show_first_list(name:str, runs:Path):
     known = [c for c in ("rank", "title", "genres", value) if lines[c].ne("").any()]
     show(lines[known], f"Ten recommendations for user {user}")
 
+# %% ../nbs/10c_answers.ipynb #1dc90df5
 def show_outcome(runs:Path, config, report:Path):
     "What a finished run prints: test metrics, a list for one user, where the report is"
     metrics = json.loads((runs/config.name/"metrics.json").read_text())
@@ -76,7 +77,7 @@ def _headline(path):
         "test": with_spread(values, metric) if metric else "", "seed": about["seed"],
         "finished": about["finished"][:16].replace("T", " ")}
 
-# %% ../nbs/10c_answers.ipynb #0db1b15d
+# %% ../nbs/10c_answers.ipynb #ec5c2e7f
 def run_rows(folder:Path)->list: # one dictionary for each run
     "The finished runs of a folder with their headline figures; a file that cannot be read is named on stderr"
     rows = []
@@ -87,6 +88,7 @@ def run_rows(folder:Path)->list: # one dictionary for each run
             print(f"note: {said}", file=sys.stderr)
     return rows
 
+# %% ../nbs/10c_answers.ipynb #8d84c9a3
 def show_runs(rows:list, folder:Path):
     "Finished runs as a table, or how to make one"
     if not rows:
@@ -109,12 +111,13 @@ def model_keys(model)->list: # one dictionary for each key
         keys.append({"key": name, "default": default, "meaning": field.description or ""})
     return keys
 
-# %% ../nbs/10c_answers.ipynb #230a7b0b
+# %% ../nbs/10c_answers.ipynb #9dddea80
 def show_model(name:str, model):
     "One model, with what each key means"
     columns = ["key", "default", "meaning"]
     show_table(columns, [key.values() for key in model_keys(model)], f"{name}: {first_line(model.__doc__)}")
 
+# %% ../nbs/10c_answers.ipynb #fa4f33af
 def show_models(models:dict # name -> class
                ):
     "All models, a line each"
@@ -152,7 +155,7 @@ def evaluations_of_lists(recommendations:Path, truth:Path, ks, relevant=None)->d
     found = evaluate_lists(lists, wanted, ks or (1, 5, 10, 20), relevant=relevant)
     return {"lists": (found, {"audit": found.audit})}
 
-# %% ../nbs/10c_answers.ipynb #2f82d066
+# %% ../nbs/10c_answers.ipynb #02f91742
 def _metrics_frame(evaluation):
     import pandas as pd
     from recsys.evaluation import METRICS, metric_name
@@ -164,6 +167,7 @@ def _metrics_frame(evaluation):
         rows.append(row | {f"95 % interval @{ks[-1]}": f"{low:.4f} – {high:.4f}"})
     return pd.DataFrame(rows)
 
+# %% ../nbs/10c_answers.ipynb #7a6e5cf8
 def _rating_frame(evaluation):
     import pandas as pd
     from recsys.evaluation import metric_name
@@ -173,7 +177,7 @@ def _rating_frame(evaluation):
         rows.append({"metric": metric_name(name), "value": summary[name], "low": low, "high": high})
     return pd.DataFrame(rows)
 
-# %% ../nbs/10c_answers.ipynb #1e1e18b0
+# %% ../nbs/10c_answers.ipynb #c0947cb5
 def _beyond_frame(
     values,   # name_k -> figure
     ks,
@@ -184,6 +188,7 @@ def _beyond_frame(
     names = dict.fromkeys(name for name, _, k in parts if k.isdigit())   # each once
     return pd.DataFrame([{"beyond accuracy": n} | {f"@{k}": values.get(f"{n}_{k}") for k in ks} for n in names])
 
+# %% ../nbs/10c_answers.ipynb #84286d15
 def show_evaluations(
     results:dict,  # of `evaluations_of_run`
     title:str,
@@ -211,7 +216,7 @@ def show_comparison(comparison):
     users = f"{len(comparison.frame):,} users that all runs tested"
     show(frame, f"{metric}, {protocol_name(comparison.protocol)}: {users}")
 
-# %% ../nbs/10c_answers.ipynb #61e1e2b5
+# %% ../nbs/10c_answers.ipynb #e652194e
 @dataclass(frozen=True)
 class ListAnswer:
     "A list and its words"
@@ -219,6 +224,7 @@ class ListAnswer:
     title:str
     why_empty:str   # a sentence for a list without any line
 
+# %% ../nbs/10c_answers.ipynb #dfe6d9a2
 def why_empty(run, options, code=None)->str:
     "What left nothing to list"
     from recsys.reranking import ListOptions
@@ -228,27 +234,16 @@ def why_empty(run, options, code=None)->str:
     if consumed >= run.catalogue.n_items: return f"This user has consumed all {items}."
     return f"None of the {items} is left."
 
-# %% ../nbs/10c_answers.ipynb #c5e3e69f
-def typed_user(
-    text:str,
-    ids,        # Series of the users' ids
-):
-    "The id that `text` means, in the type that the data uses"
-    if ids.dtype.kind not in "iu": return text
-    try: return int(text)
-    except ValueError:
-        said = f"the users of this run have whole numbers, as {ids.iloc[0]}"
-        raise ValueError(f"Unknown user {text!r}: {said}") from None
-
+# %% ../nbs/10c_answers.ipynb #5ebbc9d4
 def list_for_user(run, user:str, options)->ListAnswer:
     "The list of a user of the data"
     from recsys.recommendation import known_query, user_codes
     from recsys.reranking import list_table
-    code = user_codes(run, [typed_user(user, run.users.user_id)])
+    code = user_codes(run, user)
     frame = list_table(run, known_query(run, code), options, code)
     return ListAnswer(frame, f"For user {user}", why_empty(run, options, code))
 
-# %% ../nbs/10c_answers.ipynb #d98e2557
+# %% ../nbs/10c_answers.ipynb #41cad772
 def list_for_likes(run, likes:list, dislikes:list, options)->ListAnswer:
     "The list of a new user who names titles"
     from recsys.recommendation import titles_query
@@ -256,6 +251,7 @@ def list_for_likes(run, likes:list, dislikes:list, options)->ListAnswer:
     frame = list_table(run, titles_query(run, likes, dislikes), options)
     return ListAnswer(frame, "For someone who likes " + ", ".join(likes), why_empty(run, options))
 
+# %% ../nbs/10c_answers.ipynb #52e0c86c
 def list_of_similar(run, title:str, k:int)->ListAnswer:
     "Items like one"
     from recsys.recommendation import similar

@@ -20,7 +20,7 @@ from .words import csv_safe
 from .recommendation import Run, best, check_k, known_query, to_frame, unknown_user
 from .reranking import ListOptions, rerank
 
-# %% ../nbs/07h_batch.ipynb #62dc0db8
+# %% ../nbs/07h_batch.ipynb #1e310445
 def _text_pieces(path, column, sep):
     "A column of a text file, a megabyte at a time"
     reading = pa_csv.ReadOptions(encoding=_encoding(path), block_size=2**20)
@@ -29,6 +29,7 @@ def _text_pieces(path, column, sep):
         column_types={column: pa.string()}, include_columns=[column], strings_can_be_null=False)
     return pa_csv.open_csv(_open(path, sep), reading, parsing, as_written)
 
+# %% ../nbs/07h_batch.ipynb #a4088fb8
 def _parquet_pieces(path, column, rows):
     "A column of a Parquet file, some rows at a time"
     from pyarrow import dataset
@@ -67,7 +68,7 @@ def find_codes(
     codes[is_number.to_numpy(zero_copy_only=False)] = known.get_indexer(numbers.to_numpy())
     return codes
 
-# %% ../nbs/07h_batch.ipynb #16b6f736
+# %% ../nbs/07h_batch.ipynb #0a42cff3
 @dataclass(frozen=True)
 class AskedUsers:
     "Who gets a list"
@@ -75,6 +76,7 @@ class AskedUsers:
     unknown:int = 0    # rows whose id the run does not know
     repeated:int = 0   # rows of a user named before
 
+# %% ../nbs/07h_batch.ipynb #f82cd691
 def _too_many_unknown(run, name, first, rows, missing):
     "The error for ids that a run does not know"
     said = f"{missing:,} of {rows:,} rows of {name} name nobody whom the run knows."
@@ -145,6 +147,7 @@ def id_type(ids)->pa.DataType:
     "How raw ids are written: int64 or string"
     return pa.int64() if pd.api.types.is_integer_dtype(ids) else pa.string()
 
+# %% ../nbs/07h_batch.ipynb #5fe63bc4
 def list_schema(run:Run)->pa.Schema:
     "The columns of a file of lists"
     user, item = id_type(run.catalogue.user_ids), id_type(run.catalogue.item_ids)
@@ -152,13 +155,14 @@ def list_schema(run:Run)->pa.Schema:
     if run.model.predicts_stars: columns.append(("stars", pa.float32()))
     return pa.schema(columns)
 
-# %% ../nbs/07h_batch.ipynb #ffe0ec0b
+# %% ../nbs/07h_batch.ipynb #ddd00ffb
 def _lists(run, query, options, codes):
     "Lists [n, k] with -1 padding and scores with -inf padding"
     if not isinstance(options, ListOptions): return best(run, query, options, keys=codes)
     lists, scores = zip(*rerank(run, query, [options]*len(codes), codes))
     return pad_sequence(list(lists), True, -1), pad_sequence(list(scores), True, -torch.inf)
 
+# %% ../nbs/07h_batch.ipynb #3bbb4003
 def list_rows(
     run:Run,
     codes:Tensor,             # [n] user codes

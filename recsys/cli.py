@@ -39,6 +39,7 @@ def _version(wanted:bool):
     print(f"recsys {__version__}")
     raise typer.Exit()
 
+# %% ../nbs/10_cli.ipynb #cb37bbf3
 Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="show the version")]
 
 @app.callback()

@@ -40,13 +40,14 @@ def list_html(
     if "year" in lines: lines["year"] = lines["year"].astype(object).where(lines["year"].notna(), "")
     return lines.drop(columns="item_id").to_html(index=False, escape=False, float_format="{:.3f}".format)
 
-# %% ../nbs/07g_explore.ipynb #b7810408
+# %% ../nbs/07g_explore.ipynb #9df9bf1d
 def _title_box(run):
     "A box that offers titles, the most popular first"
     by_popularity = run.items["title"].iloc[run.counts.argsort(descending=True).numpy()]
     options, hint = list(dict.fromkeys(by_popularity)), f"{a_word(run.word)} you like"
     return widgets.Combobox(options=options, placeholder=hint, description="Add", continuous_update=False)
 
+# %% ../nbs/07g_explore.ipynb #297e60e0
 def _add_to(likes, run):
     "What the box does with a title: it joins the likes, and the box is empty again"
     search = Titles(run.items["title"], run.counts).search
@@ -57,7 +58,7 @@ def _add_to(likes, run):
         change["owner"].value = ""
     return add
 
-# %% ../nbs/07g_explore.ipynb #b6ee34e4
+# %% ../nbs/07g_explore.ipynb #4cbc08d8
 def _knobs(run):
     "The knobs that this run's data and model can turn, by the name of the option"
     genres, slider = run.genres[0], widgets.FloatSlider
@@ -69,6 +70,7 @@ def _knobs(run):
     if not genres and run.model.item_vectors() is None: del knobs["diversity"]
     return knobs
 
+# %% ../nbs/07g_explore.ipynb #7c1641ad
 def _options(run, knobs, k):
     "The options that the knobs stand for"
     values = {name: knob.value for name, knob in knobs.items()}

@@ -24,7 +24,7 @@ from .preprocessing import Histories
 from .recommendation import ITEM_COLUMNS, Run, known_query, new_query
 from .batch import id_type, table_file
 
-# %% ../nbs/07b_export.ipynb #ab4b7d15
+# %% ../nbs/07b_export.ipynb #24cf2bd4
 def models_with(method:str)->list: # names
     "The models that have `item_vectors` or are `exportable`"
     def has_it(model):
@@ -32,6 +32,7 @@ def models_with(method:str)->list: # names
         return own and not (method == "exportable" and model.uses_now)
     return sorted(name for name, model in registry().items() if has_it(model))
 
+# %% ../nbs/07b_export.ipynb #dad12827
 def about_run(run:Run)->dict:
     "Where a file comes from"
     return {"library": f"recsys {__version__}", "run": run.name, "model": run.model.name}
@@ -109,6 +110,7 @@ def onnx_packages():
         said = f"ONNX needs the packages onnx, onnxscript and onnxruntime, and {e.name} is missing."
         raise RuntimeError(f"{said} Install them: pip install onnx onnxscript onnxruntime") from None
 
+# %% ../nbs/07b_export.ipynb #1e5d57f5
 def onnx_session(path:str|Path):
     "onnxruntime's session for a file, on the CPU"
     import onnxruntime
@@ -117,7 +119,7 @@ def onnx_session(path:str|Path):
     options.intra_op_num_threads = torch.get_num_threads()
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-# %% ../nbs/07b_export.ipynb #20a197d7
+# %% ../nbs/07b_export.ipynb #aff190ff
 TOLERANCE = 1e-4   # of a user's largest score; sums of float32 in another order differ by some 1e-6
 
 def _difference(theirs, ours):
@@ -126,6 +128,7 @@ def _difference(theirs, ours):
     largest = ours.abs().amax(1).clamp(min=1e-12)
     return float(((theirs - ours).abs().amax(1)/largest).max())
 
+# %% ../nbs/07b_export.ipynb #4a04c580
 def _sample(run, kind, n):
     "User codes and their queries: one alone, others seven together, and for a network of histories a user without any"
     codes = torch.linspace(0, run.catalogue.n_users-1, min(n, run.catalogue.n_users)).long()
@@ -178,7 +181,7 @@ def _save_network(file, run, net, kind, about):
     said = f"The ONNX network of the run {run.name!r} gives other scores than the model"
     raise RuntimeError(f"{said}: by {worst:.2g} of the largest score; {TOLERANCE:g} is allowed. No file was left.")
 
-# %% ../nbs/07b_export.ipynb #ef04faa2
+# %% ../nbs/07b_export.ipynb #c44dad1c
 def _save_rows(run, folder, kind):
     "What the rows and columns of a network mean: items.parquet and, for a network of users, users.parquet"
     items = run.items[ITEM_COLUMNS].rename_axis("row").reset_index()
@@ -187,6 +190,7 @@ def _save_rows(run, folder, kind):
     users = {"row": range(len(run.users)), USER: run.catalogue.user_ids, "trained": run.trained.numpy()}
     pd.DataFrame(users).to_parquet(folder/"users.parquet", index=False)
 
+# %% ../nbs/07b_export.ipynb #8de63f84
 def export_onnx(
     run:Run,
     folder:Path,   # there already
@@ -215,12 +219,13 @@ def earlier_formats(run:Run, folder:Path)->list: # of `FORMATS`
     if not isinstance(about, dict) or about.get("run") != run.name: return []
     return [name for name, file in FILE_OF.items() if (folder/file).is_file()]
 
-# %% ../nbs/07b_export.ipynb #3396fce2
+# %% ../nbs/07b_export.ipynb #557f5a95
 def _check_formats(formats):
     for name in formats:
         if name not in FORMATS: raise unknown("format", name, FORMATS)
     if not formats: raise ValueError(f"Nothing to export. Choose from {', '.join(FORMATS)}.")
 
+# %% ../nbs/07b_export.ipynb #7d2de4de
 def _check_folder(folder):
     "Refuse a folder that holds anything but an earlier export"
     if not folder.exists(): return

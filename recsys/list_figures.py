@@ -72,7 +72,7 @@ def _genre_panel(ax, shares, kinds):
     ax.grid(False, axis="y")
     ax.tick_params(axis="y", length=0)
 
-# %% ../nbs/07f_list_figures.ipynb #b4475d55
+# %% ../nbs/07f_list_figures.ipynb #94911c04
 def _panels(n_genres):
     "A figure with an axes for popularity and, where there are genres, one for those"
     if not n_genres:
@@ -81,6 +81,7 @@ def _panels(n_genres):
     bars = .26*n_genres
     return canvas(3.9 + bars, nrows=2, height_ratios=[2.3, .4 + bars])
 
+# %% ../nbs/07f_list_figures.ipynb #bcef3c18
 def _users_of(split, lists, users):
     "The users of the rows of `lists`"
     users = positives(split, "test").users if users is None else users
@@ -156,12 +157,13 @@ def example_users(
         lines.append(example.assign(**{USER: split.catalogue.user_ids[int(user)]}))
     return pd.concat(lines, ignore_index=True)[[USER, "part", "rank", ITEM, "title", "year", "genres", "hit"]]
 
-# %% ../nbs/07f_list_figures.ipynb #55a3e407
+# %% ../nbs/07f_list_figures.ipynb #3a8d4d96
 def _card_title(title, hit):
     "A title in a column; a hit is marked"
     name = f"<bdi>{html.escape(visible(title))}</bdi>"
     return f"<li style='margin:0'><b>✓ {name}</b></li>" if hit else f"<li style='margin:0'>{name}</li>"
 
+# %% ../nbs/07f_list_figures.ipynb #323e651d
 def _card_column(lines, heading, max_titles):
     "One part of a card: its heading and its titles"
     titles = "".join(_card_title(line.title, line.hit) for line in lines[:max_titles].itertuples())

@@ -97,7 +97,7 @@ def run_names(root:str|Path="data/runs")->list: # sorted
     folders = under_root(root).glob("[!.]*")
     return sorted(folder.name for folder in folders if not _missing(folder))
 
-# %% ../nbs/07_recommendation.ipynb #712abc21
+# %% ../nbs/07_recommendation.ipynb #646d9c0a
 def _no_such_run(run, root):
     "The error for a run that is not there"
     names = run_names(root)
@@ -105,6 +105,7 @@ def _no_such_run(run, root):
     if names: return error
     return ValueError(f"{error} Train a run first, for example: recsys run nbs/experiments/neumf.yaml")
 
+# %% ../nbs/07_recommendation.ipynb #6c114603
 def _without_model(folder, missing):
     "The error for a folder that lacks files: it sums up the runs of several seeds or folds, or is not finished"
     member = re.escape(folder.name) + r"-[sf]\d+"
@@ -167,12 +168,14 @@ def _typed_as(user, known):
     is_number = re.fullmatch(r"\s*-?\d{1,18}\s*", text)
     return int(text) if is_number else user
 
+# %% ../nbs/07_recommendation.ipynb #8315c4a4
 def unknown_user(run:Run, user)->ValueError:
     "The error for a user that the run does not know"
     known = run.catalogue.user_ids
     user = _typed_as(user, known)
     if not pd.api.types.is_integer_dtype(known): return unknown("user", user, known)
-    ids = f"with ids from {known.min()} to {known.max()}"
+    hint = ", all whole numbers" if isinstance(user, str) else ""
+    ids = f"with ids from {known.min()} to {known.max()}{hint}"
     return ValueError(f"Unknown user {user!r}. The run {run.name!r} knows {len(known):,} users, {ids}.")
 
 # %% ../nbs/07_recommendation.ipynb #605cb680
@@ -203,6 +206,7 @@ def check_k(k):
     if isinstance(k, bool) or int(k) != k or k < 1:
         raise ValueError(f"k is {k}; expected a whole number of items from 1, such as 10")
 
+# %% ../nbs/07_recommendation.ipynb #65d2ea71
 def finite_scores(
     run:Run,
     query:Query,  # n users
@@ -264,12 +268,13 @@ def to_frame(
     with torch.no_grad(): stars = run.model.predict(query, torch.as_tensor(row), lists[lists >= 0])
     return row, lines.assign(stars=stars.cpu().numpy())
 
-# %% ../nbs/07_recommendation.ipynb #e9dbacaa
+# %% ../nbs/07_recommendation.ipynb #fff31d29
 def _best_frame(run, query, k, hide=None, keys=None):
     "The best items as titles"
     lists, scores = best(run, query, k, hide, keys)
     return to_frame(run, query, lists, scores)
 
+# %% ../nbs/07_recommendation.ipynb #5885fe53
 def recommend(
     run:Run,
     users,       # a raw id or several
@@ -300,6 +305,7 @@ def twins(run:Run, codes:Tensor)->Tensor:
     "Codes of all items that bear the titles of `codes`, themselves included"
     return torch.isin(run.title_codes, run.title_codes[codes]).nonzero()[:, 0]
 
+# %% ../nbs/07_recommendation.ipynb #b1c6fa81
 def _one_history(items, **columns):
     "The history of a single user"
     return Histories(torch.tensor([0, len(items)]), items, **columns)

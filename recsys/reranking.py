@@ -59,7 +59,7 @@ class ListOptions(Section):
         said = f"from_year is {self.from_year} and to_year {self.to_year}: no year lies between them."
         raise ValueError(f"{said} Swap them.")
 
-# %% ../nbs/07a_reranking.ipynb #95a3f52c
+# %% ../nbs/07a_reranking.ipynb #4a8d319b
 def _genre_column(run, genre):
     "Position of a genre in the run's table, in whatever case it is typed"
     names, _ = run.genres
@@ -68,6 +68,7 @@ def _genre_column(run, genre):
     if names: raise unknown("genre", genre, names)
     raise ValueError(f"Unknown genre {genre!r}: the {run.word}s of this run have no genres. Leave the filter out.")
 
+# %% ../nbs/07a_reranking.ipynb #ecdf3318
 def _fits_genres(run, options):
     "[n_items] bool: of a wanted genre, and of no unwanted one"
     _, table = run.genres
@@ -76,11 +77,12 @@ def _fits_genres(run, options):
     fits = ~table[:, unwanted].any(1)
     return fits & table[:, wanted].any(1) if wanted else fits
 
-# %% ../nbs/07a_reranking.ipynb #9bed068d
+# %% ../nbs/07a_reranking.ipynb #f263bb3c
 def has_years(run:Run)->bool:
     "Whether the year of any item is known"
     return bool((run.years >= 0).any())
 
+# %% ../nbs/07a_reranking.ipynb #e5254c57
 def _fits_years(run, options):
     "[n_items] bool: of a year in the span; an unknown year, −1, is in none"
     fits = torch.ones(run.catalogue.n_items, dtype=torch.bool)
@@ -197,13 +199,14 @@ def _masks(run, query, options):
     for at, o in enumerate(options):
         if filters.get(o) is not None: yield at, ~filters[o]
 
-# %% ../nbs/07a_reranking.ipynb #5503e062
+# %% ../nbs/07a_reranking.ipynb #4be3ed51
 POOL = 5   # a diverse list of k is picked from the best POOL·k, and at least 100
 
 def _pool(options):
     "How many of the best items a list is picked from"
     return max(POOL*options.k, 100) if options.diversity else options.k
 
+# %% ../nbs/07a_reranking.ipynb #7a977fd2
 def _one_list(run, options, codes, scores, given):
     "The first k, or k of the pool; with the scores that the model gave"
     if not options.diversity: return codes[:options.k], given[:options.k]
@@ -273,7 +276,7 @@ def _queries_without(
     def for_each(x): return None if x is None else x.expand(len(shorter), *x.shape[1:])
     return Query(torch.full((len(shorter),), -1), shorter, for_each(query.now), for_each(query.features))
 
-# %% ../nbs/07a_reranking.ipynb #7e643ad4
+# %% ../nbs/07a_reranking.ipynb #492cb748
 PER_SLICE = 2   # queries
 
 def _scores_without(run, query, latest, items):
@@ -284,6 +287,7 @@ def _scores_without(run, query, latest, items):
         yield
     return torch.cat(scores)
 
+# %% ../nbs/07a_reranking.ipynb #5c521129
 def _short_way(run, query, latest, items):
     "The same from a model that has them cheaper than by being asked for each; else None"
     if query.now is not None or query.features is not None or not hasattr(run.model, "scores_without"): return None
@@ -299,13 +303,14 @@ def left_out_in_slices(run:Run, query:Query, items:Tensor):
     if scores is None: scores = yield from _scores_without(run, query, latest, items)
     return consumed[latest], (scores[-1:] - scores[:-1]).T
 
-# %% ../nbs/07a_reranking.ipynb #55aac086
+# %% ../nbs/07a_reranking.ipynb #2f54dc17
 def run_to_end(generator): # what it returns
     "Run a generator without pausing"
     while True:
         try: next(generator)
         except StopIteration as e: return e.value
 
+# %% ../nbs/07a_reranking.ipynb #efb6e5ad
 def left_out(
     run:Run,
     query:Query,   # one user

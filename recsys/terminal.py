@@ -6,11 +6,11 @@
 __all__ = ['STAGES', 'stop', 'system_error', 'plain_errors', 'show_table', 'show', 'frame_json', 'frame_csv', 'print_json',
            'seconds_left', 'about_time', 'stage_text', 'parse_epoch', 'Lines', 'Screen']
 
-# %% ../nbs/10b_terminal.ipynb #572f1ad0
+# %% ../nbs/10b_terminal.ipynb #813f2a7b
 import errno, json, re, sys, time
 from contextlib import contextmanager
 import typer
-from .words import csv_safe, visible
+from .words import MARKS, csv_safe, visible
 
 # %% ../nbs/10b_terminal.ipynb #4ef938c3
 def stop(line, code:int=1):
@@ -41,12 +41,13 @@ def plain_errors():
     except KeyError as e: stop(e.args[0] if e.args else e)
     except (ValueError, RuntimeError, TypeError) as e: stop(e)
 
-# %% ../nbs/10b_terminal.ipynb #0deb2705
+# %% ../nbs/10b_terminal.ipynb #5cd395fd
 def _cell(value):
     from rich.text import Text
     if value is None: return Text("")
     return Text(f"{value:.4f}" if isinstance(value, float) else visible(value))   # what stands in a Text is no markup
 
+# %% ../nbs/10b_terminal.ipynb #72d574bd
 def show_table(
     columns:list,
     rows,              # the values of each line; None is missing
@@ -71,13 +72,14 @@ def show(frame, title:str=""):
     values = frame.astype(object).where(frame.notna(), None)
     show_table(list(frame), values.itertuples(index=False), title, numbers)
 
-# %% ../nbs/10b_terminal.ipynb #d8051412
+# %% ../nbs/10b_terminal.ipynb #a9d17aed
 def frame_json(frame)->str:
     "Rows as JSON that a terminal shows as it stands"
     text = frame.to_json(orient="records", force_ascii=False, indent=1)
     def escaped(match): return f"\\u{ord(match[0]):04x}"
-    return re.sub("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]", escaped, text)
+    return re.sub(f"[\x7f-\x9f{MARKS}]", escaped, text)
 
+# %% ../nbs/10b_terminal.ipynb #b6abd1fd
 def frame_csv(
     frame,
     safe:bool=True,   # no formula for a spreadsheet, and nothing that steers a terminal
@@ -92,7 +94,7 @@ def print_json(results:dict):
     only = next(iter(results.values())) if len(results) == 1 else results
     print(json.dumps(only, indent=1, allow_nan=False))
 
-# %% ../nbs/10b_terminal.ipynb #b8b3afa5
+# %% ../nbs/10b_terminal.ipynb #185a95f8
 def seconds_left(
     done:int,    # epochs
     last:int,    # epochs in all
@@ -102,6 +104,7 @@ def seconds_left(
     middle = sorted(took)[len(took)//2]
     return (last - done)*middle
 
+# %% ../nbs/10b_terminal.ipynb #2a2dd7e3
 def about_time(seconds:float)->str:
     "Roughly: 40 s, 3 min, 2.5 h"
     if seconds < 90: return f"{seconds:.0f} s"

@@ -94,13 +94,14 @@ def _fitting(titles, plain, without_year, asked):
         if len(found): break
     return found
 
-# %% ../nbs/07e_titles.ipynb #7de68b71
+# %% ../nbs/07e_titles.ipynb #60c076b9
 def _no_such_title(titles, asked, word):
     "The error for a title that no item bears, with the nearest ones"
     near = dict.fromkeys(titles.iloc[Titles(titles).search(asked, 3)])   # each once
     hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else "Nothing in the catalogue comes close."
     return ValueError(f"No {word} is called {str(asked)!r}. {hint}")
 
+# %% ../nbs/07e_titles.ipynb #f577aec4
 def _ambiguous_title(names, asked):
     "The error for a title that several items may mean"
     listed = ", ".join(map(repr, sorted(names)[:8]))
