@@ -15,9 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from .data import USER
 from .utils import unknown
-from .preprocessing import Histories, Split
-from .evaluation import (Evaluation, activity_table, check_ks, chunk_users, contains, found_positives, mean_interval, metric_name, metric_range, pair_keys, popularity_table, share_interval, tell_apart,
-                               protocol_name, quantile_groups)
+from .encoding import Histories
+from .preprocessing import Split
+from .evaluation import Evaluation, activity_table, check_ks, chunk_users, found_positives, mean_interval, metric_name, metric_range, popularity_table, share_interval, tell_apart, protocol_name, quantile_groups
+from .encoding import contains, pair_keys
 
 # %% ../nbs/06a_beyond_accuracy.ipynb #27335085
 def exposure(

@@ -25,7 +25,8 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 from .data import ITEM, RATING, USER, _columns, _id_values, _is_parquet, _open, _own, check_ratings, same_ids
 from .utils import Section, find_file, unknown
-from .preprocessing import Catalogue, Interactions, Split, histories
+from .encoding import Catalogue, Interactions, histories
+from .preprocessing import Split
 from .sampling import GOLDEN, mix_, signed
 
 # %% ../nbs/06_evaluation.ipynb #13712b11

@@ -37,7 +37,9 @@ from .utils import Section, release_memory, project_root, replacing, under_root,
 from .evaluation import Evaluation, EvaluationConfig, audit_table, evaluate, headline_metrics, metric_name, protocol_name
 from .models.baselines import with_genres
 from .models.base import GradientRecommender, ModelConfig, Recommender, create, load as load_model, model_class, model_config, runs_folder
-from .preprocessing import Catalogue, Given, PreprocessingConfig, Split, SplitConfig, given_split, interactions, load_split, make_split, read_given, save_split
+from .encoding import Catalogue
+from .split_files import Given, given_split, load_split, read_given, save_split
+from .preprocessing import PreprocessingConfig, Split, SplitConfig, interactions, make_split
 from .recommendation import visible
 from .sampling import SamplingConfig
 from .training import LOWER_IS_BETTER, Fitted, TrainingConfig, fit, resolve, seed_epoch

@@ -23,7 +23,7 @@ from .data import ITEM, USER, _columns, _encoding, _open
 from .utils import find_file, replacing, unknown
 from .models.base import Recommender, registry
 from .models.baselines import liked
-from .preprocessing import Histories
+from .encoding import Histories
 from .recommendation import Run, best, csv_safe, known_query, new_query, to_frame, user_codes
 from .reranking import ListOptions, rerank
 

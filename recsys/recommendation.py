@@ -21,7 +21,9 @@ from .data import ITEM, RATING, TIMESTAMP, USER, item_word
 from .utils import under_root, unknown
 from .evaluation import chunk_users, positives, top_k
 from .models.base import Recommender, load
-from .preprocessing import Catalogue, Histories, Query, Split, concat, histories, load_split
+from .encoding import Catalogue, Histories, Query, concat, histories
+from .preprocessing import Split
+from .split_files import load_split
 
 # %% ../nbs/07_recommendation.ipynb #6aa69634
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from pydantic import Field, StringConstraints, model_validator
 from torch import Tensor
 from .utils import Section, unknown
 from .evaluation import chunk_users, top_k
-from .preprocessing import Histories, Query
+from .encoding import Histories, Query
 from .recommendation import Run, Titles, find_titles, finite_scores, known_query, new_query, to_frame, twins, user_codes, visible
 
 # %% ../nbs/07a_reranking.ipynb #0fa38a25

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from .utils import Section
-from .preprocessing import Interactions
+from .encoding import Interactions
 
 # %% ../nbs/03_sampling.ipynb #cde1e9bb
 class SamplingConfig(Section):

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 import torch
 from .models.base import Recommender
-from .preprocessing import Histories, Query
+from .encoding import Histories, Query
 from .recommendation import NEEDED, Run, Titles, similar_items, open_run, known_query, new_query, run_folder
 from .reranking import MOST, ListOptions, because, because_in_slices, rerank
 

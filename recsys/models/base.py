@@ -15,7 +15,8 @@ import torch
 from pydantic import Field, ValidationError
 from torch import Tensor, nn
 from ..utils import Section, replacing, under_root, unknown
-from ..preprocessing import Query, Split
+from ..encoding import Query
+from ..preprocessing import Split
 from ..sampling import AllNegatives, NegativeSampler, SamplingConfig, loader
 
 # %% ../../nbs/04_models/00_base.ipynb #716c4e19

@@ -18,7 +18,8 @@ from pydantic import Field
 from torch import Tensor
 from dataclasses import replace
 from .base import LikesNetwork, ModelConfig, Popularity, Recommender, register
-from ..preprocessing import Histories, Interactions, Query, Split
+from ..encoding import Histories, Interactions, Query
+from ..preprocessing import Split
 from ..sampling import GOLDEN, mix_
 
 # %% ../../nbs/04_models/01_baselines.ipynb #1ff9853f

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from .base import GradientRecommender, ModelConfig, register
 from .baselines import HistoryModel, liked
-from ..preprocessing import Histories, Split, histories
+from ..encoding import Histories, histories
+from ..preprocessing import Split
 
 # %% ../../nbs/04_models/03_multvae.ipynb #f8c77c11
 def log_likelihood(

@@ -17,8 +17,10 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from ..utils import under_root
 from .base import GradientRecommender, ModelConfig, load, register, runs_folder
-from ..preprocessing import Histories, Query, Split, fit_scaler
-from ..sampling import GOLDEN, PairSet, mix_
+from ..encoding import Histories, Query
+from ..preprocessing import Split, fit_scaler
+from ..sampling import GOLDEN, mix_
+from ..encoding import PairSet
 
 # %% ../../nbs/04_models/02_ncf.ipynb #b60b0a0e
 def bce(logits:Tensor, # [b, m]

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from .base import ModelConfig, Recommender, register
 from .ncf import MF, MFConfig
-from ..preprocessing import Histories, Query, Split
+from ..encoding import Histories, Query
+from ..preprocessing import Split
 
 # %% ../../nbs/04_models/02a_stars.ipynb #fd0abdfe
 def biases(
