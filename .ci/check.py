@@ -1,8 +1,8 @@
 """Every check of this project, each counted: what `make test` runs.
 
 The notebooks are the source: the package must be what they export, the README what index.ipynb says, and the notebooks
-themselves clean. Then every notebook is run from top to bottom, several at a time, one thread each. The last line is
-'N passed, N failed'.
+themselves clean; ruff finds nothing in either. Then every notebook is run from top to bottom, several at a time, one
+thread each. The last line is 'N passed, N failed'.
 """
 import argparse, concurrent.futures, filecmp, json, os, re, shutil, signal, subprocess, sys, tempfile, time
 from pathlib import Path
@@ -147,6 +147,11 @@ def experiments_valid():
     rc, out = tool("python", "-c", ACCEPT, *sorted((ROOT/"nbs"/"experiments").rglob("*.yaml")))
     return "" if rc == 0 else out
 
+def ruff_finds_nothing():
+    "ruff finds nothing"
+    rc, out = tool("ruff", "check", "--no-cache", "--output-format", "concise", "nbs", "recsys", ".ci")
+    return "" if rc == 0 else out
+
 def notebook_runs(path):
     "Run a notebook from top to bottom"
     rc, out = tool(
@@ -157,7 +162,8 @@ def notebook_runs(path):
 
 def all_checks():
     "Pairs of a name and a check; the late chapters, which take longest, come first"
-    checks = [(check.__doc__, check) for check in (export_in_step, notebooks_clean, readme_in_step, experiments_valid)]
+    of_sources = (export_in_step, notebooks_clean, ruff_finds_nothing, readme_in_step, experiments_valid)
+    checks = [(check.__doc__, check) for check in of_sources]
     for path in reversed(NOTEBOOKS):
         checks.append((str(path.relative_to(ROOT)), lambda path=path: notebook_runs(path)))
     return checks
