@@ -78,9 +78,10 @@ def check_duplicates_choice(duplicates:str):
 # %% ../nbs/00d1_columns.ipynb #4740131d
 def _codes(ids:pd.Series)->np.ndarray: # [rows] int64
     "A number from 0 up per distinct id: the id itself where it is such a number"
-    values = ids.to_numpy()
-    small = values.dtype.kind == "i" and values.min(initial=0) >= 0 and values.max(initial=0) < 2**31
-    return (values if small else pd.factorize(ids)[0]).astype(np.int64)
+    if ids.dtype.kind == "i":
+        values = ids.to_numpy(np.int64)
+        if values.min(initial=0) >= 0 and values.max(initial=0) < 2**31: return values
+    return pd.factorize(ids)[0].astype(np.int64)
 
 def _pair_keys(ratings:pd.DataFrame)->pd.Series: # [rows] int64
     "One integer per distinct (user, item) pair"
