@@ -132,7 +132,9 @@ def run(
 ):
     "Execute an experiment through papermill; leave a run folder, an MLflow record and a report."
     with plain_errors(), Screen(f"recsys run {file}") as screen:
-        from recsys.experiment import configure, execute, outputs, read_config
+        from recsys.config import configure, read_config
+        from recsys.execution import execute
+        from recsys.runs import outputs
         overrides = tuple(set_ or ())
         config = configure(read_config(file, overrides), file)
         report = execute(file, overrides, progress=screen)
@@ -306,7 +308,7 @@ def compare(
     with plain_errors():
         import os
         print("recsys compare " + " ".join(runs), flush=True)
-        from recsys.experiment import execute_compare, execute_compare_file
+        from recsys.execution import execute_compare, execute_compare_file
         options = {k: v for k, v in dict(metric=metric, protocol=protocol, name=name, title=title).items() if v is not None}
         if len(runs) == 1 and runs[0].endswith((".yaml", ".yml")): page = execute_compare_file(runs[0], tuple(f"{k}={v}" for k, v in options.items()), show_comparison)
         else: page = execute_compare(runs, **options, told=show_comparison)
@@ -336,7 +338,7 @@ def sweep(
     "Search hyper-parameters on validation; go on with a search; leave best.yaml, trials.csv and a report."
     with plain_errors():
         import os
-        from recsys.experiment import read_config
+        from recsys.config import read_config
         from recsys import sweep as searches
         given = {"sweep.trials": trials, "sweep.seconds": seconds, "name": name}
         overrides = tuple(set_ or ()) + tuple(f"{k}={v}" for k, v in given.items() if v is not None)
@@ -370,7 +372,7 @@ def report(
     "Execute a report notebook with its file of parameters; render reports/NAME.html."
     with plain_errors():
         import os
-        from recsys.experiment import execute_report
+        from recsys.execution import execute_report
         print(f"Report: {os.path.relpath(execute_report(file, tuple(set_ or ())))}")
 
 # %% ../nbs/10_cli.ipynb #fc30e2a8

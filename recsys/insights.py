@@ -26,7 +26,9 @@ from .data import USER
 from .utils import Section, replacing, unknown
 from .eda import PALETTE, canvas, caption, themed
 from .evaluation import mean_interval, metric_range, metric_name
-from .experiment import Config, DataConfig, configure, explain, evaluate_all, new_model, prepare, validator, with_values
+from .config import Config, DataConfig, configure, explain, with_values
+from .experiment import evaluate_all, new_model, validator
+from .prepare import prepare
 from .models.base import runs_folder
 from .training import LOWER_IS_BETTER, fit
 

@@ -13,10 +13,14 @@ from dataclasses import replace as changed
 from pathlib import Path
 import pandas as pd, torch
 from pydantic import Field, model_validator, ValidationError
-from .comparison import Comparison, Published, compare_runs, cost_table, finished_runs, p_text, published_table, read_run, with_interval
+from .comparison import Comparison, Published, compare_runs, cost_table, finished_runs, p_text, published_table, read_run
+from .html import with_interval
 from .utils import Section, replacing, under_root, unknown
 from .evaluation import metric_name
-from .experiment import configure, explain, outputs, ran, read_config, run_all, expand_runs, through_papermill
+from .config import configure, explain, read_config, expand_runs
+from .runs import outputs, ran
+from .experiment import run_all
+from .execution import through_papermill
 from .sweep import best_sections, outcome_line, search, space_text, sweep_config, to_yaml
 
 # %% ../nbs/08f_leaderboard.ipynb #e6aff714

@@ -23,9 +23,15 @@ with warnings.catch_warnings():
     import optuna
 from optuna.trial import TrialState
 from .utils import Section, replacing, unknown
-from .comparison import tile, tile_row
+from .html import tile, tile_row
 from .evaluation import metric_name
-from .experiment import Config, Record, configure, duration, execute, explain, flatten, new_model, number, outputs, prepare, ran, read_config, reason, recorded, expand_runs, through_papermill, tracking, validator, with_values
+from .config import Config, configure, explain, read_config, expand_runs, with_values
+from .tracking import Record, flatten, reason, recorded, tracking
+from .html import duration, number
+from .execution import execute, through_papermill
+from .experiment import new_model, validator
+from .runs import outputs, ran
+from .prepare import prepare
 from .preprocessing import Split
 from .training import LOWER_IS_BETTER, fit
 
@@ -347,7 +353,7 @@ def search(s:Sweep, storage:str|Path|None=None, # file or URL; None: data/sweeps
 
 def _parent(study, s)->str: # run id
     "The MLflow run that all trials are nested in: that of the study, if this machine's records have it"
-    from recsys.experiment import created, reopened
+    from recsys.tracking import created, reopened
     client = tracking(outputs().mlflow).MlflowClient()
     if known := reopened(client, study.user_attrs.get("mlflow_run_id")): return known
     run = created(client, f"sweep {s.name}", tags={"sweep": s.name})
@@ -541,7 +547,7 @@ def heading(frame:pd.DataFrame, s:Sweep, label:str|None=None)->str: # HTML
 
 def best_table(frame:pd.DataFrame, s:Sweep, n:int=10)->str: # HTML
     "The best finished trials"
-    from recsys.experiment import table
+    from recsys.html import table
     top = _finished(frame, s).sort_values(s.metric, ascending=s.lower, ignore_index=True).head(n)
     shown = pd.DataFrame({"trial": top.trial.astype(str), metric_name(s.metric): top[s.metric]} | {a.path: top[a.path].map(lambda v: number(v)) for a in s.axes} | ({"epoch": top.best_epoch.map(lambda e: "" if pd.isna(e) else f"{e:.0f}")} if top.best_epoch.notna().any() else {}) | {"seconds": top.seconds.map("{:.1f}".format)})
     return table(shown, chosen=0)
@@ -562,7 +568,7 @@ def space_text(a:Axis)->str:
 
 def space_table(s:Sweep)->str: # HTML
     "What could be drawn"
-    from recsys.experiment import table
+    from recsys.html import table
     own = plain(s.config)
     return table(pd.DataFrame([{"key": a.path, "values": space_text(a), "in the file": json.dumps(own[a.path])} for a in s.axes]), kind="keys")
 
