@@ -24,7 +24,7 @@ def raw_id(ids:np.ndarray, # raw ids by code
     "One id as a plain Python value: 42, not np.int64(42)"
     return ids[[int(code)]].tolist()[0]
 
-# %% ../nbs/01a_encoding.ipynb #54e20238
+# %% ../nbs/01a_encoding.ipynb #188811f6
 def find_codes(
     ids,               # one raw id or many
     known:np.ndarray,  # [n] raw ids by code
@@ -40,7 +40,6 @@ def find_codes(
             f"the first: {raw_id(ids, missing.argmax())!r}. "
             f"Known ids look like {raw_id(known, 0)!r}; the type must match, too.")
     return torch.as_tensor(codes, dtype=torch.int64)
-
 
 # %% ../nbs/01a_encoding.ipynb #0a8c23c4
 @dataclass(frozen=True)
