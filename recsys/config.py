@@ -123,10 +123,11 @@ def why_unused(config, path:str)->str|None:
     now = getattr(part, other.partition(".")[2])
     return f"it works with {other} {value!r} alone, which is {now!r}" if now != value else None
 
-# %% ../nbs/08_config.ipynb #fe342776
+# %% ../nbs/08_config.ipynb #03a051e1
 def unused_keys(config)->list[tuple[str, str]]: # key, and why it has no effect
     "Keys of sampling and training that were given, differ from their defaults, and that nothing reads"
-    given = [f"{section}.{key}" for section in ("sampling", "training") for key in changed_keys(getattr(config, section))]
+    sections = {"sampling": config.sampling, "training": config.training}
+    given = [f"{name}.{key}" for name, section in sections.items() for key in changed_keys(section)]
     reasons = [(path, why_unused(config, path)) for path in given]
     return [(path, why) for path, why in reasons if why]
 
@@ -180,8 +181,8 @@ def bpr_needs_negatives(config):
     if config.sampling.negatives == 0 and getattr(config.model, "loss", "") == "bpr":
         raise ValueError("model.loss 'bpr' compares with negatives: set sampling.negatives to 1 or more")
 
-# %% ../nbs/08_config.ipynb #bc6d54ee
-RULES = (stars_are_predicted_if_asked_for, metric_is_of_validation, cutoff_is_measured, recency_needs_bce,
+# %% ../nbs/08_config.ipynb #d8c727cf
+RULES = (metric_is_of_validation, stars_are_predicted_if_asked_for, cutoff_is_measured, recency_needs_bce,
          given_files_are_taken_whole, refuse_unused, bpr_needs_negatives)
 
 # %% ../nbs/08_config.ipynb #b423683d
@@ -280,13 +281,14 @@ def section_value(sections, section, name):
     part = sections.get(section)
     return part.get(name) if isinstance(part, dict) else None
 
-# %% ../nbs/08_config.ipynb #7d4c7cbf
+# %% ../nbs/08_config.ipynb #4dbfdf66
 PATHS = ("data.path", "data.items", "data.users",   # keys that name files
          "split.train", "split.valid", "split.test", "evaluation.candidates")
 
 def _seen_from(folders, path)->str|None: # absolute
     "A relative path seen from the first folder that has it; None if none has"
-    if not isinstance(path, str) or not path or "$" in path: return None   # variables are filled in when the file is read
+    if not isinstance(path, str) or not path: return None
+    if "$" in path: return None   # variables are filled in when the file is read
     path = Path(path).expanduser()
     if path.is_absolute(): return None
     one_file = str(path).replace("{fold}", "1")
@@ -312,9 +314,9 @@ class _OnceEach(yaml.SafeLoader):
             seen.add(key.value)
         return node
 
-# %% ../nbs/08_config.ipynb #83f64640
+# %% ../nbs/08_config.ipynb #d1834cdf
 def _text_of(path:Path)->str:
-    try: return path.read_text(encoding="utf-8-sig")   # with or without the mark that Windows' editor begins a file with
+    try: return path.read_text(encoding="utf-8-sig")   # Windows' editor begins a file with a mark
     except UnicodeDecodeError as e:
         byte = f"byte {e.start + 1} is {e.object[e.start]:#04x}"
         raise ValueError(f"{path} is not UTF-8 text: {byte}. Save it with the encoding UTF-8.") from None

@@ -166,7 +166,7 @@ def _stop(config:Config, progress):
     end_records(config, "KILLED")
     raise KeyboardInterrupt("answered")   # whoever catches it need not say more
 
-# %% ../nbs/08a5_execution.ipynb #94d11c4d
+# %% ../nbs/08a5_execution.ipynb #3c2b43cc
 def execute(
     path:str|Path,          # YAML file
     overrides:tuple=(),     # "training.epochs=3" …
@@ -176,7 +176,7 @@ def execute(
     "Run an experiment through papermill and render its report"
     sections = read_config(path, overrides)
     config = configure(sections, path)
-    if os.environ.get("MLFLOW_TRACKING_URI"): tracking(outputs().mlflow)   # is the server there? Said before a kernel starts
+    if os.environ.get("MLFLOW_TRACKING_URI"): tracking(outputs().mlflow)   # raises if the server does not answer
     page, what, failure = outputs().reports/f"{config.name}.html", f"The experiment {config.name!r}", None
     try: page = through_papermill(notebook, every_section(sections), page, config.name, what, progress)
     except BaseException as e: failure = e
@@ -220,8 +220,8 @@ def execute_compare(
     page, what = outputs().reports/f"compare-{report}.html", f"The comparison {report!r}"
     return through_papermill(notebook, config.model_dump(mode="json"), page, config.title or report, what)
 
-# %% ../nbs/08a5_execution.ipynb #b06b8344
+# %% ../nbs/08a5_execution.ipynb #7b2022f7
 def execute_compare_file(path:str|Path, overrides:tuple=(), told=None)->Path: # the report
-    "A comparison written as YAML: the keys of `CompareConfig`; the report is named after the file unless it gives a name"
+    "A comparison written as YAML, the keys of `CompareConfig`; the report is named after the file, or as it says"
     sections = {"name": Path(path).stem.removeprefix("compare-")} | read_config(path, overrides)
     return execute_compare(**compare_config(sections).model_dump(), told=told)

@@ -29,10 +29,11 @@ from .tracking import BEHIND, Record, begin_run, catch_up, complete_record, fina
 from .training import LOWER_IS_BETTER, Fitted, fit, resolve, seed_epoch
 from .utils import die_with_parent, replacing, stop_if_orphaned
 
-# %% ../nbs/08b_experiment.ipynb #be529c6d
-from .config import DataConfig, configure, explain, read_config, with_values
-from .execution import compare_config, execute, execute_compare, execute_compare_file, execute_report
-from .tracking import _load_pyfunc, runs_page   # records of earlier versions name this module for the first
+# %% ../nbs/08b_experiment.ipynb #2b2c18c4
+from .config import DataConfig, configure, explain, read_config, with_values   # noqa: F401
+from .execution import compare_config, execute, execute_compare   # noqa: F401
+from .execution import execute_compare_file, execute_report       # noqa: F401
+from .tracking import _load_pyfunc, runs_page                     # noqa: F401
 
 _all_ = ["Config", "DataConfig", "_load_pyfunc", "compare_config", "configure", "environment", "execute",
          "execute_compare", "execute_compare_file", "execute_report", "expand_runs", "explain", "finished", "outputs",
@@ -222,8 +223,8 @@ def _begin(folder:Path, config:Config, tables:Tables, split:Split, state:dict, r
     begin_run(record, state)
     return state
 
-# %% ../nbs/08b_experiment.ipynb #dd639c34
-def _measure(config:Config, split:Split, fitted:Fitted, model)->dict: # protocol -> Evaluation; of validation, "valid protocol"
+# %% ../nbs/08b_experiment.ipynb #de816a28
+def _measure(config:Config, split:Split, fitted:Fitted, model)->dict: # protocol, or "valid protocol" -> Evaluation
     "The tested model on test; on validation the one that validation watched, for a refitted one has seen those rows"
     stage("evaluate", ", ".join(protocol_name(p) for p in config.evaluation.protocols))
     evaluations = evaluate_all(config, split, model, "test", config.evaluation.history)
@@ -373,7 +374,7 @@ def run_all(config:Config, tables:Tables|None=None, split:Split|None=None)->list
     configs = expand_runs(config)
     if configs[0] is config: return [run(config, tables, split)]
     out, results = outputs(), []
-    anew = finished(out.runs/config.name)   # a finished experiment is made anew; of an interrupted one the runs are kept
+    anew = finished(out.runs/config.name)   # of an interrupted experiment the finished runs are kept
     known = None if anew else known_parent(configs)
     with recorded(out.mlflow, config.name, known, machine=False) as parent:
         for c in configs:

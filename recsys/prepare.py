@@ -38,14 +38,13 @@ def cuts_by_time(split)->bool:
     "Whether a split decides by time which rows are tested"
     return split.name == "time" or split.name in ("per_user", "users") and split.order == "time"
 
-# %% ../nbs/08a3_prepare.ipynb #1bfbfa25
+# %% ../nbs/08a3_prepare.ipynb #d500a06e
 def split_needs_times(config, tables, ratings):
     split = config.split
     if not cuts_by_time(split) or TIMESTAMP in ratings: return
-    if split.name == "time":
-        raise missing_column(config, TIMESTAMP, "split 'time'", "choose split 'random', or 'per_user' with order: random")
-    raise missing_column(
-        config, TIMESTAMP, f"split {split.name!r} with split.order 'time'", "set split.order: random")
+    what, instead = f"split {split.name!r} with split.order 'time'", "set split.order: random"
+    if split.name == "time": what, instead = "split 'time'", "choose split 'random', or 'per_user' with order: random"
+    raise missing_column(config, TIMESTAMP, what, instead)
 
 # %% ../nbs/08a3_prepare.ipynb #1cae3f10
 def times_must_differ(config, tables, ratings):
@@ -101,15 +100,15 @@ def model_has_what_it_needs(config, tables, ratings):
                          "a table with a column genres, name that column in data.item_columns (genres: COLUMN), "
                          "or choose a model that does without, as popularity.")
 
-# %% ../nbs/08a3_prepare.ipynb #3b2c5832
+# %% ../nbs/08a3_prepare.ipynb #606584e0
 def threshold_fits_the_scale(config, tables, ratings):
     if RATING not in ratings or "threshold" in config.preprocessing.model_fields_set: return
     low, high = float(ratings[RATING].min()), float(ratings[RATING].max())
     if 4 <= high <= 5 and low >= 0: return
     say = f"preprocessing: {{threshold: {low + .75*(high - low):g}}}"
-    raise ValueError(f"The ratings' scale is {low:g}–{high:g}, and preprocessing.threshold was not given: "
-                     "its default, 4, is meant for scales that end at 5. "
-                     f"Set it to the lowest rating that means 'liked' ({say}, say), or to null if every row counts as one.")
+    raise ValueError(f"The ratings' scale is {low:g}–{high:g}, and preprocessing.threshold was not given: its default, "
+                     "4, is meant for scales that end at 5. Set it to the lowest rating that means 'liked' "
+                     f"({say}, say), or to null if every row counts as one.")
 
 # %% ../nbs/08a3_prepare.ipynb #5f0ce29b
 NEEDS = (split_needs_times, times_must_differ, recency_needs_times, stars_need_ratings, low_needs_ratings,

@@ -14,8 +14,9 @@ from .recommendation import visible
 from .runs import finished, written_metrics
 from .utils import project_root, replacing, under_root
 
-# %% ../nbs/08a4_rendering.ipynb #8084fb9f
-SHIPPED = {"nbs/experiments": "notebooks", "reports/_templates": "templates"}   # folder of the project -> folder of the installed package
+# %% ../nbs/08a4_rendering.ipynb #0965e839
+SHIPPED = {   # folder of the project -> folder of the installed package
+    "nbs/experiments": "notebooks", "reports/_templates": "templates"}
 
 def _installed(package:Path, name:str|Path)->list: # of paths; none if it is no shipped folder's
     "Where an installed package keeps a file of the project"
@@ -59,14 +60,14 @@ def _without_empty_sections(cells:list)->list:
     empty = lambda i: i + 1 == len(cells) or _heading(cells[i + 1])
     return [cell for i, cell in enumerate(cells) if not (_heading(cell) and empty(i))]
 
-# %% ../nbs/08a4_rendering.ipynb #46310c88
+# %% ../nbs/08a4_rendering.ipynb #6b39ae98
 def _number_section(cell)->dict: # id, title
     "Give a section's heading an id, to which the page's menu leads; changes the cell"
     found = _heading(cell)
     title = found[1]
-    id = re.sub(r"\W+", "-", title.lower()).strip("-")
-    cell.source = f'<h2 id="{id}">{html.escape(title)}</h2>' + cell.source[found.end():]
-    return {"id": id, "title": title}
+    anchor = re.sub(r"\W+", "-", title.lower()).strip("-")
+    cell.source = f'<h2 id="{anchor}">{html.escape(title)}</h2>' + cell.source[found.end():]
+    return {"id": anchor, "title": title}
 
 # %% ../nbs/08a4_rendering.ipynb #ad2d2f50
 def tidy(nb):
@@ -89,15 +90,16 @@ def render(notebook:Path, page:Path, title:str):
     page.parent.mkdir(parents=True, exist_ok=True)
     with replacing(page) as f: f.write_text(body, encoding="utf8")
 
-# %% ../nbs/08a4_rendering.ipynb #71c5eca3
-REPORT_KINDS = {"leaderboard": "Leaderboard", "insights": "Insights", "benchmark": "Benchmark", "compare": "Comparisons",
-                "sweep": "Searches"}   # reports of more than one run, by the first word of their names
+# %% ../nbs/08a4_rendering.ipynb #f3958e1e
+REPORT_KINDS = {   # reports of more than one run, by the first word of their names
+    "leaderboard": "Leaderboard", "insights": "Insights", "benchmark": "Benchmark", "compare": "Comparisons",
+    "sweep": "Searches"}
 
-# %% ../nbs/08a4_rendering.ipynb #b8a77db3
+# %% ../nbs/08a4_rendering.ipynb #0c6b3745
 FULL, FEW = ("ndcg", "hr", "recall"), ("sampled_ndcg", "sampled_hr")   # columns of the table
 
 def _main_figures(full:dict, few:dict)->tuple[dict, dict]: # both by column: the value, and the cut-off
-    "The main figures of full ranking and of a sampled protocol; a run may have been asked for other cut-offs than 10 and 20"
+    "The main figures of full ranking and of a sampled protocol; their cut-offs need not be 10 and 20"
     figures, cutoffs = dict.fromkeys(FULL + FEW), {}
     for values, columns in ((full, FULL), (few, FEW)):
         for column, metric in zip(columns, headline_metrics(values)):

@@ -247,11 +247,12 @@ def why_protocols_differ(result:Result)->str: # HTML
             "Sampled figures can also put two models in the wrong order (Krichene &amp; Rendle 2020): compare models "
             "by full ranking, and use sampled figures only beside papers that report them.</p>")
 
-# %% ../nbs/08c_report.ipynb #ca167896
+# %% ../nbs/08c_report.ipynb #51b3ae83
 def as_good_epochs(result:Result)->str:
     "How many epochs lie inside the interval of the chosen one: validation cannot tell them apart by it"
     history, metric = result.fitted.history, result.config.training.metric
-    measured = [values[f"{metric}_ci"] for values in result.metrics.get("valid", {}).values() if f"{metric}_ci" in values]
+    of_valid, key = result.metrics.get("valid", {}).values(), f"{metric}_ci"
+    measured = [values[key] for values in of_valid if key in values]
     if not measured or len(history) < 2: return ""
     low, high = measured[0]
     others = int(history[metric].between(low, high).sum()) - 1
@@ -274,8 +275,9 @@ def learning_sentence(result:Result)->str: # HTML
     return (f"<p>Epoch {fitted.best_epoch} of {t.epochs} was chosen by {metric_name(t.metric)} on validation "
             f"({best:.4f}).{as_good_epochs(result)}{early}{last}</p>")
 
-# %% ../nbs/08c_report.ipynb #73e2346d
-COLUMNS = ("epoch", "loss", "lr", "ndcg_10", "hr_10", "recall_20", "rmse", "mae", "seconds")   # of an epoch; the watched metric comes fourth
+# %% ../nbs/08c_report.ipynb #5f5ce60d
+# of an epoch; the watched metric comes fourth
+COLUMNS = ("epoch", "loss", "lr", "ndcg_10", "hr_10", "recall_20", "rmse", "mae", "seconds")
 
 def _epoch_name(column:str)->str:
     "A heading for a column of history.csv"
@@ -294,7 +296,7 @@ def epoch_table(result:Result)->str: # HTML
     note = "<p class='note'>Every metric at every cut-off is in history.csv of the run.</p>"
     return folded(f"All {len(history)} epochs", shown + note)
 
-# %% ../nbs/08c_report.ipynb #e7f15d52
+# %% ../nbs/08c_report.ipynb #1f68821b
 def interval_note(t:pd.DataFrame # segment, mean, low, high
                  )->str:         # HTML
     "What the intervals of groups say about their differences"
@@ -304,7 +306,8 @@ def interval_note(t:pd.DataFrame # segment, mean, low, high
         return ("In brackets, 95 % intervals: that of the lowest group overlaps with that of the highest, "
                 "so a difference between them cannot be told.")
     lowest, highest = (html.escape(str(t.segment.iloc[i])) for i in (0, -1))
-    return f"In brackets, 95 % intervals: those of the lowest group ({lowest}) and the highest ({highest}) do not overlap."
+    return (f"In brackets, 95 % intervals: those of the lowest group ({lowest}) and the highest ({highest}) "
+            "do not overlap.")
 
 # %% ../nbs/08c_report.ipynb #da72833a
 def _segment_note(t:pd.DataFrame, by:str)->str: # HTML
@@ -403,8 +406,8 @@ def config_table(config:Config, result:Result)->str: # HTML
     every = folded(f"All {len(keys)} keys, defaults filled in", _key_rows(keys | resolved))
     return "<p>The keys that differ from their defaults.</p>" + _key_rows(chosen) + every
 
-# %% ../nbs/08c_report.ipynb #8063538c
-MACHINE = ("system", "cpu", "cores", "gpu")   # keys of `environment`; the commit has a row of its own, the rest are versions
+# %% ../nbs/08c_report.ipynb #aa99cc9c
+MACHINE = ("system", "cpu", "cores", "gpu")   # keys of `environment`; the rest are versions, but for the commit
 
 def _environment_rows(env:dict)->dict:
     "Machine, versions and commit, each as one line"
@@ -427,9 +430,9 @@ def timing_table(result:Result)->str: # HTML
     shown = [(what, value) for what, value in rows.items() if value]
     return table(pd.DataFrame(shown, columns=["what", "value"]), kind="keys")
 
-# %% ../nbs/08c_report.ipynb #a8f50323
+# %% ../nbs/08c_report.ipynb #2acbfb70
 def _why(error:Exception)->str:
-    "The sentence of a `ValueError`, which is written for a reader; of anything else its kind, and where the rest stands"
+    "The sentence of a `ValueError`, which is written for a reader; of anything else its kind, and where the rest is"
     if isinstance(error, ValueError) and str(error): return str(error).strip()
     return f"{type(error).__name__}: {error}. log.jsonl of the run has the traceback."
 

@@ -26,8 +26,9 @@ def flatten(d:dict, above:str="")->dict:
         else: out[f"{above}{key}"] = value
     return out
 
-# %% ../nbs/08a2_tracking.ipynb #a4f92ea2
-OF_TRAINING = ("loss", "lr", "seconds", "seconds_with_validation", "gpu_peak_mb")   # of an epoch's row; the rest is validation's
+# %% ../nbs/08a2_tracking.ipynb #83f5679a
+# columns of an epoch's row that tell of training; the rest is validation's
+OF_TRAINING = ("loss", "lr", "seconds", "seconds_with_validation", "gpu_peak_mb")
 
 def epoch_metrics(row:dict)->dict:
     "The row of an epoch under the names of the record; NaN is left out"
@@ -55,8 +56,8 @@ def reason(error:BaseException)->str:
     first_line = re.sub(r"^\[Errno -?\d+\] ", "", text.splitlines()[0])
     return textwrap.shorten(first_line, 160, placeholder=" …")
 
-# %% ../nbs/08a2_tracking.ipynb #7db0b80e
-EXPERIMENT_KIND = ("mlflow.experimentKind", "custom_model_development")   # the page's address says it, too: see `runs_page`
+# %% ../nbs/08a2_tracking.ipynb #eb69c6ae
+EXPERIMENT_KIND = ("mlflow.experimentKind", "custom_model_development")   # the tag, and its value for machine learning
 
 def _make_experiment(client, artifacts:str|None)->str|None: # id; None where another process was faster
     try: return client.create_experiment("recsys", artifacts, tags=dict([EXPERIMENT_KIND]))
@@ -136,12 +137,12 @@ def tracking(folder:Path # where the sqlite store lies, its artifacts beside it
     except Exception as e: raise RuntimeError(_store_problem(e, server, folder)) from None
     return mlflow
 
-# %% ../nbs/08a2_tracking.ipynb #bf2d2a9c
+# %% ../nbs/08a2_tracking.ipynb #73a87eb1
 def runs_page(port:int=5000 # of MLflow's server on this machine
              )->str:
     "The address of MLflow's page that opens on the runs"
-    id = experiment_id(tracking(outputs().mlflow).MlflowClient())
-    return f"http://127.0.0.1:{port}/#/experiments/{id}/runs?workflowType=machine_learning"
+    experiment = experiment_id(tracking(outputs().mlflow).MlflowClient())
+    return f"http://127.0.0.1:{port}/#/experiments/{experiment}/runs?workflowType=machine_learning"
 
 # %% ../nbs/08a2_tracking.ipynb #22d03cf6
 class Record:
@@ -266,7 +267,7 @@ def begin_run(record:Record,
     record.begin(config | {"resolved": state["resolved"]}, tags)
     log_data(record, state["data"], about["sha256"])
 
-# %% ../nbs/08a2_tracking.ipynb #f3c98e43
+# %% ../nbs/08a2_tracking.ipynb #362540ed
 class ListsModel:
     "A run as MLflow's generic model"
     def __init__(self, run): self.run = run
@@ -275,7 +276,8 @@ class ListsModel:
                )->pd.DataFrame:            # as `recommend` gives: user_id, rank, item_id, title …
         "Lists for known users"
         from recsys.recommendation import recommend
-        if USER not in frame: raise ValueError(f"The frame has the columns {', '.join(map(str, frame))}; expected user_id")
+        if USER not in frame:
+            raise ValueError(f"The frame has the columns {', '.join(map(str, frame))}; expected user_id")
         return recommend(self.run, frame[USER].tolist(), int((params or {}).get("k", 10)))
 
 # %% ../nbs/08a2_tracking.ipynb #c67a9e13
@@ -349,26 +351,27 @@ def catch_up(out:Outputs, name:str):
     print(f"note: MLflow's record of the finished run {name!r} {news}", flush=True)
     record.end("FINISHED")
 
-# %% ../nbs/08a2_tracking.ipynb #a9f3aad3
+# %% ../nbs/08a2_tracking.ipynb #4111d787
 def _open_records(config:Config, with_its_runs:bool)->list: # ids in MLflow
     "The records that the folders of an experiment name: its own and, if asked for, those of its seeds and folds"
     names = [config.name]
     if with_its_runs: names += [c.name for c in expand_runs(config)]
     folders = [outputs().runs/folder for name in dict.fromkeys(names) for folder in (name, f".{name}.new")]
-    ids = [id for state in map(run_state, folders) for id in (state.get("mlflow_run_id"), state.get("parent")) if id]
-    return list(dict.fromkeys(ids))
+    states = [run_state(folder) for folder in folders]
+    ids = [state.get(key) for state in states for key in ("mlflow_run_id", "parent")]
+    return list(dict.fromkeys(filter(None, ids)))
 
-# %% ../nbs/08a2_tracking.ipynb #a6214efe
+# %% ../nbs/08a2_tracking.ipynb #9b6cedad
 def end_records(config:Config, status:str, page:Path|None=None):
     "Close what the kernel left open in MLflow, with the report as an artifact; a store that fails costs one line"
     ids = _open_records(config, with_its_runs=page is None)
     if not ids: return
     try:
         client = tracking(outputs().mlflow).MlflowClient()
-        for id in ids:
-            if client.get_run(id).info.status != "RUNNING": continue
-            if page: client.log_artifact(id, str(page))
-            client.set_terminated(id, status)
+        for run_id in ids:
+            if client.get_run(run_id).info.status != "RUNNING": continue
+            if page: client.log_artifact(run_id, str(page))
+            client.set_terminated(run_id, status)
     except Exception as e:   # the run is done, or has failed for another reason; its record must not hide that
         problem = f"MLflow's record of {config.name!r} could not be closed ({reason(e)})."
         print(f"note: {problem}", file=sys.stderr, flush=True)

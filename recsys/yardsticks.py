@@ -68,7 +68,7 @@ def _with_protocol(config:Config, protocol:str)->Config:
     return config.model_copy(update={"evaluation": evaluation})
 
 # %% ../nbs/08b2_yardsticks.ipynb #d19b6f3e
-def yardstick(result:Result)->dict: # protocol -> the plain model's name, its figures and the run's differences from them
+def yardstick(result:Result)->dict: # protocol -> the plain model's name, its figures, and the run's differences
     "What a plain model reaches on the same split by the same protocols; kept in the run's metrics.json"
     if "yardstick" in result.metrics: return result.metrics["yardstick"]
     config, split, found = result.config, result.split, {}
@@ -83,13 +83,13 @@ def yardstick(result:Result)->dict: # protocol -> the plain model's name, its fi
     with locked(result.folder.parent, result.folder.name): write_json(result.folder/"metrics.json", result.metrics)
     return found
 
-# %% ../nbs/08b2_yardsticks.ipynb #2bdaedc7
+# %% ../nbs/08b2_yardsticks.ipynb #b4177f59
 @dataclass(frozen=True)
 class Reference:
     "Another's figures on the same test"
     name:str     # of a plain model or of a run
     means:dict   # metric -> mean
-    more:tuple   # of the first main metric (MSE for RMSE): what this run has more, low, high; () where users cannot be paired
+    more:tuple   # what this run has more of the first main metric (MSE for RMSE), low, high; () if not paired
 
 # %% ../nbs/08b2_yardsticks.ipynb #40f7d053
 def _rivals(results:list, protocol:str, metric:str, without:str|None)->dict: # name of a run -> its mean
