@@ -105,12 +105,12 @@ def print_epoch(row:dict, epochs:int, metric:str # of validation; empty: there i
     values = "  ".join(f"{name} {row[key]:.4f}" for key, name in names.items() if key in row)
     print(f"epoch {row['epoch']:>3}/{epochs}  {values}  {row['seconds']:.1f} s", flush=True)
 
-# %% ../nbs/08b_experiment.ipynb #a1f332cd
+# %% ../nbs/08b_experiment.ipynb #967f4a8d
 def _refit(config:Config, split:Split, folder:Path, first:Fitted):
     "The model trained afresh on train and validation, for as many epochs as validation chose"
     epochs = first.best_epoch
     print("refit: afresh on train + validation" + (f" for {epochs} epochs" if epochs else ""), flush=True)
-    on_epoch = lambda row: print_epoch(row, epochs, "")
+    def on_epoch(row): print_epoch(row, epochs, "")
     last = fit(new_model(config, split), split.refit(), config.training, None, config.seed,
                folder/"checkpoint"/"refit.safetensors", on_epoch, stop_after=epochs or None, resolved=first.resolved)
     return last.model
@@ -140,10 +140,10 @@ def _write_catalogue(folder:Path, tables:Tables, catalogue):
     by_code(tables.users, "user_id", catalogue.user_ids).to_parquet(folder/"catalogue/users.parquet", index=False)
     by_code(tables.items, "item_id", catalogue.item_ids).to_parquet(folder/"catalogue/items.parquet", index=False)
 
-# %% ../nbs/08b_experiment.ipynb #bda7ab56
+# %% ../nbs/08b_experiment.ipynb #4ce8cd5f
 def _write_evaluations(folder:Path, evaluations:list, catalogue):
     "Metrics per user of every evaluation; lists, candidates and predictions of those on test"
-    write = lambda frame, name: frame.to_parquet(folder/name, index=False)
+    def write(frame, name): frame.to_parquet(folder/name, index=False)
     write(pd.concat([e.per_user(catalogue) for e in evaluations]), "metrics_per_user.parquet")
     tests = [e for e in evaluations if e.part == "test"]
     lists = [e for e in tests if e.protocol == "full"]

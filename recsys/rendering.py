@@ -54,10 +54,10 @@ def _heading(cell):
     "The match of a section's heading; None for any other cell"
     return re.match(r"## (.+)", cell.source) if cell.cell_type == "markdown" else None
 
-# %% ../nbs/08a4_rendering.ipynb #4620c099
+# %% ../nbs/08a4_rendering.ipynb #7781a390
 def _without_empty_sections(cells:list)->list:
     "The cells without headings that another heading or the end follows"
-    empty = lambda i: i + 1 == len(cells) or _heading(cells[i + 1])
+    def empty(i): return i + 1 == len(cells) or _heading(cells[i + 1])
     return [cell for i, cell in enumerate(cells) if not (_heading(cell) and empty(i))]
 
 # %% ../nbs/08a4_rendering.ipynb #6b39ae98

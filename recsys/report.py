@@ -95,13 +95,13 @@ def tiles(result:Result,
         out.append(tile(f"{metric_name(metric)}, {protocol_name(protocol)}", f"{mean:.4f}", about, *below))
     return tile_row(out)
 
-# %% ../nbs/08c_report.ipynb #1ccc804d
+# %% ../nbs/08c_report.ipynb #474d1628
 def metric_frame(result:Result, names=None # None: those of `headline_metrics`
                 )->pd.DataFrame:
     "Test metrics, protocols as columns, as 'mean [low, high]'"
     evaluations = result.evaluations.items()
     names = names or list(dict.fromkeys(n for _, e in evaluations for n in headline_metrics(e.values)))
-    has = lambda e, name: name in e.values or name == "rmse" and e.protocol == "rating"
+    def has(e, name): return name in e.values or name == "rmse" and e.protocol == "rating"
     columns = {protocol_name(p): {n: with_interval(*e.mean(n)) for n in names if has(e, n)} for p, e in evaluations}
     frame = pd.DataFrame(columns)
     frame = frame.reindex([n for n in names if n in frame.index])
@@ -180,7 +180,7 @@ def _one_run(result:Result)->str: # HTML
     note = f"Means over {units} of the test part; in brackets, 95 % intervals. {_training_note(result)}"
     return intervals(table(metric_frame(result))) + f"<p class='note'>{note}</p>"
 
-# %% ../nbs/08c_report.ipynb #b776a2da
+# %% ../nbs/08c_report.ipynb #62469eea
 def _several_runs(results:list, summary:dict)->str: # HTML
     "Mean and spread over runs, and each run's main figures"
     evaluations = results[0].evaluations.items()
@@ -189,7 +189,7 @@ def _several_runs(results:list, summary:dict)->str: # HTML
               for p, own in names.items()}
     of_runs = pd.DataFrame(spread).rename_axis(f"mean ± sd of {len(results)} runs").fillna("–")
     two = [(p, n) for p, own in names.items() for n in own[:2]]
-    row = lambda r: {f"{metric_name(n)}, {protocol_name(p)}": r.metrics["test"][p][n] for p, n in two}
+    def row(r): return {f"{metric_name(n)}, {protocol_name(p)}": r.metrics["test"][p][n] for p, n in two}
     each = pd.DataFrame([{"run": r.config.name} | row(r) for r in results])
     return intervals(table(of_runs)) + table(each)
 
@@ -328,10 +328,10 @@ def _segment_table(result:Result, full:Evaluation, metric:str, by:str, name:str)
     shown = pd.DataFrame({name: t.segment.astype(str), size: t[size].map("{:,}".format), measure: values})
     return intervals(table(shown)) + f"<p class='note'>{_segment_note(t, by)}</p>"
 
-# %% ../nbs/08c_report.ipynb #91ceefae
+# %% ../nbs/08c_report.ipynb #923a5386
 def _user_columns(users:pd.DataFrame)->list:
     "The columns by which users can be grouped: numbers, and what has two to 25 different values"
-    has_groups = lambda column: 1 < column.nunique() <= 25 or column.dtype.kind in "if"
+    def has_groups(column): return 1 < column.nunique() <= 25 or column.dtype.kind in "if"
     return [name for name in users if name != USER and has_groups(users[name])]
 
 # %% ../nbs/08c_report.ipynb #95099a80
@@ -343,11 +343,11 @@ def segment_tables(result:Result, full:Evaluation, metric:str="ndcg_10")->str: #
         out += folded(f"By {name.lower()}", _segment_table(result, full, metric, column, name))
     return out
 
-# %% ../nbs/08c_report.ipynb #7a21c1ea
+# %% ../nbs/08c_report.ipynb #a2dda63a
 def beyond_html(result:Result, full:Evaluation, k:int)->str: # HTML
     "What the lists are like beyond accuracy, at one cut-off"
     b = beyond_table(beyond_lists(full, result.split, result.tables), k)
-    value = lambda mean, low, high: number(mean) if np.isnan(low) else with_interval(mean, low, high)
+    def value(mean, low, high): return number(mean) if np.isnan(low) else with_interval(mean, low, high)
     values = [value(*x) for x in zip(b.value, b.low, b.high)]
     columns = {"value": values, "better": b.better, "what it says": b.meaning}
     return intervals(table(pd.DataFrame(columns, index=b.index.rename(f"at {k}")), kind="told"))
@@ -386,10 +386,10 @@ def data_pictures(tables:Tables,
             "the users' activity": lambda: user_activity(r),
             "interactions over time": _drawn_if(r, "timestamp", "times", ratings_over_time)}
 
-# %% ../nbs/08c_report.ipynb #af013e30
+# %% ../nbs/08c_report.ipynb #3e9eaa70
 def _key_rows(keys:dict)->str: # HTML
     "Keys of a configuration with their values"
-    text = lambda value: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    def text(value): return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     rows = [(key, text(value)) for key, value in keys.items()]
     return table(pd.DataFrame(rows, columns=["key", "value"]), kind="keys")
 
