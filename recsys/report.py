@@ -8,8 +8,8 @@ __all__ = ['COLUMNS', 'MACHINE', 'title', 'split_rule', 'positive_rule', 'data_s
            'as_good_epochs', 'learning_sentence', 'epoch_table', 'interval_note', 'segment_tables', 'beyond_html',
            'audit_html', 'items_by_code', 'data_pictures', 'config_table', 'timing_table', 'part', 'left_out']
 
-# %% ../nbs/08c_report.ipynb #c6feef8d
-import contextlib, html, json, re, traceback
+# %% ../nbs/08c_report.ipynb #0b3e5c52
+import contextlib, html, json, traceback
 from pathlib import Path
 import numpy as np, pandas as pd, torch
 from .beyond import beyond_table, segments

@@ -6,8 +6,7 @@
 __all__ = ['Means', 'plain_model', 'squared', 'plain_figures', 'yardstick', 'Reference', 'best_rival', 'paired_difference',
            'yardsticks']
 
-# %% ../nbs/08b2_yardsticks.ipynb #b7a38085
-import json
+# %% ../nbs/08b2_yardsticks.ipynb #7fcd55f0
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np, torch
