@@ -7,8 +7,8 @@ __all__ = ['MOST', 'EXPLAINED', 'Id', 'IdText', 'Stars', 'FeatureName', 'Feature
            'Latest', 'TitleText', 'Needed', 'Options', 'Taste', 'Film', 'Reason', 'Recommended', 'Films', 'Found',
            'User', 'Model', 'Models', 'unknown_place', 'item_code_at', 'item_codes_at', 'codes_of', 'list_options',
            'as_json', 'reasons_body', 'list_body', 'why_empty', 'json_value', 'user_body', 'model_body',
-           'refusal_schema', 'known_name', 'or_404', 'list_routes', 'user_routes', 'search_routes', 'similar_routes',
-           'model_routes', 'api_routes']
+           'refusal_schema', 'known_name', 'or_404', 'answer_list', 'list_routes', 'user_routes', 'search_routes',
+           'similar_routes', 'model_routes', 'api_routes']
 
 # %% ../nbs/09d_api.ipynb #be0222a8
 import asyncio
@@ -234,6 +234,12 @@ def or_404(find, name):
     except KeyError as e: raise HTTPException(404, e.args[0]) from None
 
 # %% ../nbs/09d_api.ipynb #de4fd42f
+async def answer_list(hub:Hub, loaded:LoadedRun, query, options:Options, user:int=-1): # a response
+    "The list for a query, with what to say where it is empty"
+    wanted = list_options(options)
+    answer = await hub.ask(loaded, query, wanted, options.explain, user)
+    return as_json(list_body(loaded, answer, why_empty(loaded, wanted)))
+
 def list_routes(app:FastAPI, hub:Hub):
     "Lists for a new user and for a known one"
     UserId = known_name(next(iter(hub.get().user_codes)))
@@ -242,17 +248,14 @@ def list_routes(app:FastAPI, hub:Hub):
               summary="A list for somebody known by a few items")
     async def recommend(taste:Taste):
         loaded = or_404(hub.get, taste.model)
-        query, options = new_query(loaded.run, **codes_of(loaded, taste)), list_options(taste)
-        answer = await hub.ask(loaded, query, options, taste.explain)
-        return as_json(list_body(loaded, answer, why_empty(loaded, options)))
+        return await answer_list(hub, loaded, new_query(loaded.run, **codes_of(loaded, taste)), taste)
 
     @app.get("/v1/users/{user_id}/recommendations", response_model=Films, tags=["recommend"],
              summary="A list for a user of the data")
     async def recommend_user(user_id:UserId, options:Annotated[Options, InQuery()]):
         loaded = or_404(hub.get, options.model)
-        code, wanted = or_404(loaded.user_code, user_id), list_options(options)
-        answer = await hub.ask(loaded, known_query(loaded.run, torch.tensor([code])), wanted, options.explain, code)
-        return as_json(list_body(loaded, answer, why_empty(loaded, wanted)))
+        code = or_404(loaded.user_code, user_id)
+        return await answer_list(hub, loaded, known_query(loaded.run, torch.tensor([code])), options, code)
 
 # %% ../nbs/09d_api.ipynb #62c6021f
 Latest = Annotated[int, InQuery(ge=0, le=1000, description="latest items of the history")]

@@ -273,9 +273,8 @@ def measured_lists(recommendations, truth, ks, protocol, candidates, relevant=No
     "Lists that another library made"
     if truth is None: raise ValueError("--recommendations needs --truth FILE: a table of user_id, item_id with what was to be found")
     if protocol or candidates: raise ValueError("--protocol and --candidates belong to a RUN: lists are measured as they are")
-    from recsys.evaluation import FLAGS
     from recsys.lists import evaluate_lists
-    from recsys.candidates import read_frame
+    from recsys.candidates import FLAGS, read_frame
     lists, wanted = read_frame(recommendations, ("rank", "score")), read_frame(truth, (*FLAGS, "rating"))
     found = evaluate_lists(lists, wanted, ks or (1, 5, 10, 20), relevant=relevant)
     return {"lists": (found, {"audit": found.audit})}

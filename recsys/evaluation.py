@@ -16,13 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
-import numpy as np, pandas as pd, torch
+import pandas as pd, torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor
-from .candidates import FLAGS, Candidates, candidates_of_file, check_overlap, checked_positives, draw_candidates, first_seen, positives, raw_id, read_candidates, read_frame
+from .candidates import Candidates, candidates_of_file, checked_positives, draw_candidates, positives, read_candidates, read_frame
 from .data import ITEM, RATING, USER
-from .encoding import Catalogue, Interactions, contains, pair_keys
-from .metrics import METRICS, Truth, check_ks, headline_metrics, hit_metrics, mean_interval, metric_name, metric_range, rank_metrics, share_interval, tell_apart, wilson
+from .encoding import Catalogue, Interactions, raw_id
+from .metrics import METRICS, Truth, check_ks, headline_metrics, hit_metrics, mean_interval, metric_name, metric_range
 from .models.base import Reads
 from .preprocessing import Split
 from .ranking import NotFinite, Ranking, Ties, check_scores, chunk_users, hash_key, rank_scores, top_k
@@ -53,7 +53,7 @@ def users_named(catalogue:Catalogue, users:Tensor # [n] codes of the rows that a
                ):
     "Scores that cannot be ranked are told with the user's own id"
     try: yield
-    except NotFinite as e: raise e.of(f"user {raw_id(catalogue.user_ids, users[e.row])}") from None
+    except NotFinite as e: raise e.of(f"user {raw_id(catalogue.user_ids, users[e.row])!r}") from None
 
 # %% ../nbs/06_evaluation.ipynb #158a0ad9
 def rank_with(model, query, k:int, hide, ties:Ties, n_items:int)->Ranking:

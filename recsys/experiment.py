@@ -42,7 +42,6 @@ from .evaluation import Evaluation, EvaluationConfig, audit_table, evaluate, pro
 from .metrics import headline_metrics, metric_name
 from .features import FeaturesConfig, load_catalogue, save_catalogue, with_features
 from .models.base import ModelConfig, Recommender, create, load as load_model, model_class, model_config, runs_folder
-from .encoding import Catalogue
 from .preprocessing import Given, PreprocessingConfig, Split, SplitConfig, given_split, interactions, load_split, make_split, read_given, save_split
 from .recommendation import visible
 from .sampling import SamplingConfig
@@ -166,21 +165,6 @@ class Config(Section):
         return v
     @property
     def stars(self)->bool: return getattr(self.model, "loss", None) == "mse"
-    @property
-    def wanted_features(self)->FeaturesConfig:
-        "The section `features`, or what the model reads where it is empty"
-        if self.features: return self.features
-        return FeaturesConfig.model_validate(model_class(self.model.name).default_features(self.model))
-    @property
-    def wanted_features(self)->FeaturesConfig:
-        "The section `features`, or what the model reads where it is empty"
-        if self.features: return self.features
-        return FeaturesConfig.model_validate(model_class(self.model.name).default_features(self.model))
-    @property
-    def wanted_features(self)->FeaturesConfig:
-        "The section `features`, or what the model reads where it is empty"
-        if self.features: return self.features
-        return FeaturesConfig.model_validate(model_class(self.model.name).default_features(self.model))
     @property
     def wanted_features(self)->FeaturesConfig:
         "The section `features`, or what the model reads where it is empty"
@@ -896,9 +880,6 @@ def write_results(folder:Path, config:Config, tables:Tables, split:Split, fitted
     for kind, ids, table in (("user", c.user_ids, tables.users), ("item", c.item_ids, tables.items)):
         write(by_code(table, f"{kind}_id", ids), f"catalogue/{kind}s.parquet")
     save_catalogue(c, folder/"catalogue")
-    save_catalogue(c, folder/"catalogue")
-    save_catalogue(c, folder/"catalogue")
-    save_catalogue(c, folder/"catalogue")
     evs = list(evaluations.values())
     write(pd.concat([e.per_user(c) for e in evs]), "metrics_per_user.parquet")
     tests = [e for e in evs if e.part == "test"]
@@ -942,8 +923,7 @@ def run(config:Config, tables:Tables|None=None, split:Split|None=None,
 
 def _begin(folder, config, tables, split, about, env, record, parent, resolved):
     model = new_model(config, split)
-    source = model.source(split) if model.by_gradient else None
-    resolved = resolved or resolve(config.training, model, source)
+    if resolved is None: resolved = resolve(config.training, model, model.source(split) if model.by_gradient else None)
     with replacing(folder/"config.yaml") as f: f.write_text(yaml.safe_dump(about["config"] | {"resolved": resolved}, sort_keys=False))
     data = {k: tables.info.get(k) for k in ("name", "source")} | {"users": split.catalogue.n_users, "items": split.catalogue.n_items} | {f"{p}_rows": len(split.part(p)) for p in ("train", "valid", "test")}
     state = {"about": about, "resolved": resolved, "mlflow_run_id": record.id, "parent": parent, "environment": env, "data": data, "closed_form": not model.by_gradient}

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'MINILM_WIDTH', 'FeatureConfig', 'unused_feature_keys', 'FeaturesConfig', 'Rule', 'Column', 'as_words',
-           'split_tags', 'vocabulary_of', 'codes_of', 'fit_category', 'read_category', 'fit_tags', 'read_tags',
-           'as_numbers', 'fit_number', 'read_number', 'fit_cyclic', 'read_cyclic', 'vectors_in', 'fit_vector',
-           'read_vector', 'texts_in', 'fit_tfidf', 'read_tfidf', 'minilm', 'fit_text', 'read_text_column', 'Features',
-           'fit_features', 'save_features', 'load_features', 'save_catalogue', 'load_catalogue', 'at_moment',
-           'with_features', 'FeatureEmbedding', 'schema_of', 'blank_features']
+           'split_tags', 'vocabulary_of', 'code_of_word', 'codes_of', 'fit_category', 'read_category', 'fit_tags',
+           'read_tags', 'as_numbers', 'fit_number', 'read_number', 'fit_cyclic', 'read_cyclic', 'vectors_in',
+           'fit_vector', 'read_vector', 'texts_in', 'fit_tfidf', 'read_tfidf', 'minilm', 'fit_text', 'read_text_column',
+           'Features', 'fit_features', 'save_features', 'load_features', 'save_catalogue', 'load_catalogue',
+           'at_moment', 'with_features', 'FeatureEmbedding', 'schema_of', 'blank_features']
 
 # %% ../nbs/02a_features.ipynb #ea000a36
 import hashlib, json
@@ -19,7 +19,7 @@ import numpy as np, pandas as pd, torch
 import torch.nn.functional as F
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
-from .encoding import Catalogue
+from .encoding import Catalogue, runs_of
 from .data import ITEM, USER, Tables
 from .preprocessing import Split
 from .utils import Section, find_file, replacing, under_root, unknown
@@ -40,6 +40,11 @@ class FeatureConfig(Section):
     period:Literal["hour", "weekday", "month", "year"]|float|None = Field(None, description="cyclic: of a time, or the length of a round of numbers; null: the feature's name")
     encoder:Literal["minilm", "tfidf"] = Field("minilm", description="text: a small language model (needs recsys[text]), or word counts")
     dim:int = Field(64, ge=1, le=4096, description="text by tfidf: width of the vector")
+
+    def made_of(self, name:str # of the feature
+               )->list[str]:
+        "What the table calls the columns that the feature is made of"
+        return self.columns or [self.column or name]
 
 # %% ../nbs/02a_features.ipynb #541e0e2b
 _ONLY = {   # key -> the kinds that read it
@@ -89,7 +94,7 @@ class Rule:
     @property
     def columns(self)->list[str]:
         "What the table calls the columns that this one is made of"
-        return self.config.columns or [self.config.column or self.name]
+        return self.config.made_of(self.name)
 
 # %% ../nbs/02a_features.ipynb #dedcf283
 @dataclass(frozen=True)
@@ -114,10 +119,8 @@ class Column:
     def select(self, rows:Tensor)->"Column": # [m]
         "The column of `rows`, in that order"
         if self.offsets is None: return replace(self, values=self.values[rows])
-        lengths = self.offsets.diff()[rows]
-        offsets = F.pad(lengths.cumsum(0), (1, 0))
-        first = torch.repeat_interleave(self.offsets[rows] - offsets[:-1], lengths)
-        return replace(self, values=self.values[first + torch.arange(len(first), device=first.device)], offsets=offsets)
+        offsets, at = runs_of(self.offsets[rows], self.offsets.diff()[rows])
+        return replace(self, values=self.values[at], offsets=offsets)
 
     def matrix(self)->Tensor: # [n, width] float32
         "One column a word, unknown last; or the numbers as they are"
@@ -153,10 +156,13 @@ def vocabulary_of(words:pd.Series, min_count:int)->tuple: # ascending
     counts = words.dropna().value_counts()
     return tuple(sorted(counts.index[counts >= min_count]))
 
+def code_of_word(vocabulary:tuple)->dict: # word -> its number, from 1
+    return {word: code for code, word in enumerate(vocabulary, 1)}
+
 def codes_of(words:pd.Series, vocabulary:tuple)->Tensor: # [n] int64; 0 unknown or missing
-    "The number of each word in the vocabulary, from 1"
-    place = {word: code for code, word in enumerate(vocabulary, 1)}
-    return torch.tensor([place.get(w, 0) for w in words], dtype=torch.int64)
+    "The number of each word in the vocabulary"
+    code = code_of_word(vocabulary)
+    return torch.tensor([code.get(w, 0) for w in words], dtype=torch.int64)
 
 # %% ../nbs/02a_features.ipynb #a819fa2a
 def fit_category(name:str, config:FeatureConfig, values:pd.Series)->Rule:
@@ -173,8 +179,8 @@ def fit_tags(name:str, config:FeatureConfig, values:pd.Series)->Rule:
 def read_tags(rule:Rule, values:pd.Series)->Column:
     "Words that nobody knows count once, and so does having none"
     lists = split_tags(values, rule.config.separator)
-    place = {word: code for code, word in enumerate(rule.vocabulary, 1)}
-    codes = [list(dict.fromkeys(place.get(w, 0) for w in words)) or [0] for words in lists]
+    code = code_of_word(rule.vocabulary)
+    codes = [list(dict.fromkeys(code.get(w, 0) for w in words)) or [0] for words in lists]
     offsets = torch.tensor([0, *map(len, codes)]).cumsum(0)
     return Column("tags", torch.tensor(sum(codes, []), dtype=torch.int64), offsets, rule.vocabulary, rule)
 
@@ -326,9 +332,8 @@ def read_text_column(rule:Rule, values:pd.Series)->Column:
 _FIT = {"category": fit_category, "tags": fit_tags, "number": fit_number, "cyclic": fit_cyclic, "vector": fit_vector, "text": fit_text}
 _READ = {"category": read_category, "tags": read_tags, "number": read_number, "cyclic": read_cyclic, "vector": read_vector, "text": read_text_column}
 
-def _part_of(frame, rule_or_config, columns):
+def _part_of(frame, config, columns):
     "The columns that a feature is made of: a frame for vectors, else one series"
-    config = getattr(rule_or_config, "config", rule_or_config)
     return frame[columns] if config.kind == "vector" else frame[columns[0]]
 
 # %% ../nbs/02a_features.ipynb #956af625
@@ -359,7 +364,7 @@ class Features:
         "Further rows of such a table, by the rules of this one; a column that the frame lacks is missing in every row"
         wanted = [c for column in self.columns.values() for c in column.rule.columns]
         frame = frame.reindex(columns=list(dict.fromkeys([*frame, *wanted])))
-        return self.map(lambda c: _READ[c.rule.config.kind](c.rule, _part_of(frame, c.rule, c.rule.columns)))
+        return self.map(lambda c: _READ[c.rule.config.kind](c.rule, _part_of(frame, c.rule.config, c.rule.columns)))
 
     def given(self, values:dict)->"Features": # one row
         "What somebody says of themselves: name of a feature -> value; what is not said is missing"
@@ -386,7 +391,7 @@ def fit_features(
     "Columns read by rules that are fitted on the rows `fit_on` alone"
     rows, columns = fit_on.unique().numpy(), {}
     for name, c in config.items():
-        made_of = c.columns or [c.column or name]
+        made_of = c.made_of(name)
         for column in made_of:
             if column not in frame: raise _no_column(column, name, table, frame)
         part = _part_of(frame, c, made_of)
@@ -481,7 +486,7 @@ def _vector_file(config, key, ids, name, side):
     path = find_file(config.file)
     frame = pd.read_parquet(path)
     if key not in frame: raise ValueError(f"features.{side}.{name}: {path.name} has the columns {', '.join(map(str, frame))}; expected {key}.")
-    columns = config.columns or [config.column or name]
+    columns = config.made_of(name)
     lacking = [c for c in columns if c not in frame]
     if lacking: raise _no_column(lacking[0], name, side, frame)
     found = frame.set_index(key)[columns].reindex(ids)

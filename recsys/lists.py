@@ -10,7 +10,7 @@ import re
 import numpy as np, pandas as pd, torch
 from .candidates import FLAGS
 from .data import ITEM, USER, same_ids
-from .encoding import Catalogue, contains, pair_keys
+from .encoding import Catalogue, contains, pair_keys, raw_id
 from .evaluation import NO_GRADES, Evaluation, Listed
 from .metrics import Truth, check_ks, place_metrics
 from .ranking import hash_key
@@ -125,7 +125,7 @@ def evaluate_lists(
     t = Truth.of(torch.as_tensor(true_user[wanted]), torch.as_tensor(true_item[wanted]), len(item_ids))
     row = np.full(len(user_ids), -1)
     row[t.users.numpy()] = np.arange(len(t.users))
-    u, i, s, place, again = _placed(recommendations, user, item, seed, lambda code: repr(user_ids[[code]].tolist()[0]))
+    u, i, s, place, again = _placed(recommendations, user, item, seed, lambda code: repr(raw_id(user_ids, code)))
     rows = row[u]
     audit = {"users_evaluated": len(t.users), "truth_rows_left_out": int((~wanted).sum()), "grades_ignored": ungraded}
     audit |= _audit_ids(user, item, true_user, true_item, user_ids, item_ids)

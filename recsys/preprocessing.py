@@ -19,7 +19,7 @@ import numpy as np, pandas as pd, torch
 from pydantic import Field, model_validator
 from torch import Tensor
 from .data import USER, ITEM, RATING, TIMESTAMP, Tables, lost_zeros, read, same_ids
-from .encoding import Catalogue, Histories, Interactions, Query, _tensors, compact, concat, encode, histories, in_order, pair_keys, contains, part_frame
+from .encoding import Catalogue, Histories, Interactions, Query, _tensors, compact, concat, encode, histories, in_order, part_frame, raw_id
 from .utils import Section, file_hash, find_file, unknown
 
 _all_ = ["Catalogue", "Histories", "Interactions", "Query", "compact", "concat", "encode", "histories", "in_order", "part_frame"]
@@ -311,8 +311,8 @@ def check_disjoint(split:Split):
     if (extra := int((count > 1).sum())):
         u, i = divmod(int(unique[count > 1][0]), split.catalogue.n_items)
         where = [n for n, p in named if ((p.user == u) & (p.item == i)).any()]
-        raise ValueError(f"{extra:,} (user, item) pairs stand in more than one place, the first: user {split.catalogue.user_ids[[u]].tolist()[0]!r}, item "
-                         f"{split.catalogue.item_ids[[i]].tolist()[0]!r} in {' and '.join(where)}. A test row seen in training makes every figure too good: remove the repeats.")
+        raise ValueError(f"{extra:,} (user, item) pairs stand in more than one place, the first: user {raw_id(split.catalogue.user_ids, u)!r}, item "
+                         f"{raw_id(split.catalogue.item_ids, i)!r} in {' and '.join(where)}. A test row seen in training makes every figure too good: remove the repeats.")
 
 def _candidates(inter, rows): return inter.positive if rows == "positive" else torch.ones_like(inter.positive)
 

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['NEEDED', 'Run', 'run_names', 'run_folder', 'fill_items', 'open_run', 'user_codes', 'known_query', 'given_features',
-           'finite_scores', 'best', 'list_frame', 'to_frame', 'recommend', 'history', 'visible', 'csv_safe', 'Titles',
-           'find_titles', 'twins', 'new_query', 'titles_query', 'for_new', 'cosine', 'similar_items', 'similar',
-           'themed', 'genre_shares', 'consumed_vs_recommended', 'example_users', 'user_cards', 'main_genres',
-           'neighbours_share', 'item_map']
+           'best', 'list_frame', 'to_frame', 'recommend', 'history', 'visible', 'csv_safe', 'Titles', 'find_titles',
+           'twins', 'new_query', 'titles_query', 'for_new', 'cosine', 'similar_items', 'similar', 'themed',
+           'genre_shares', 'consumed_vs_recommended', 'example_users', 'user_cards', 'main_genres', 'neighbours_share',
+           'item_map']
 
 # %% ../nbs/07_recommendation.ipynb #ecec785b
-import html, json, math, re, unicodedata
+import html, json, re, unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, wraps
@@ -166,12 +166,6 @@ def given_features(run:Run, values:dict|None # feature -> value, as age: 25
 # %% ../nbs/07_recommendation.ipynb #e2a684aa
 def _check_k(k):
     if isinstance(k, bool) or int(k) != k or k < 1: raise ValueError(f"k is {k}; expected a whole number of items from 1, such as 10")
-
-def finite_scores(run:Run, query:Query)->Tensor: # [n, n_items], may share the model's memory
-    "The model's scores for n people; NaN and infinity are refused"
-    with torch.no_grad(): scores = run.model.score(query).float()
-    if scores.numel() and not all(map(math.isfinite, torch.stack(scores.aminmax()).tolist())): raise ValueError(f"The model of the run {run.name!r} gave scores that are NaN or infinite. Look for a training that diverged.")
-    return scores
 
 def best(
     run:Run,

@@ -9,7 +9,7 @@ __all__ = ['RARE', 'LAST', 'POOL', 'MOST', 'AT_ONCE', 'ListOptions', 'allowed', 
 
 # %% ../nbs/07a_reranking.ipynb #3e74499b
 import html, re
-import numpy as np, pandas as pd, torch
+import pandas as pd, torch
 import torch.nn.functional as F
 from typing import Annotated, Literal
 from weakref import WeakKeyDictionary

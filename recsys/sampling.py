@@ -10,11 +10,10 @@ __all__ = ['SamplingConfig', 'no_negative', 'popularity_law', 'NegativeSampler',
 # %% ../nbs/03_sampling.ipynb #679d61e8
 from typing import Literal
 import torch
-import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
-from .encoding import Histories, Interactions, PairSet, histories
+from .encoding import Histories, Interactions, PairSet, histories, raw_id, runs_of
 from .utils import Section
 
 # %% ../nbs/03_sampling.ipynb #cde1e9bb
@@ -39,7 +38,7 @@ class SamplingConfig(Section):
 def no_negative(code:int, n_items:int, user_ids=None # raw ids by code
                )->ValueError:                        # to be raised
     "The error for a user who has a positive for every item"
-    who = f"User code {code}" if user_ids is None else f"User {user_ids[[code]].tolist()[0]!r}"
+    who = f"User code {code}" if user_ids is None else f"User {raw_id(user_ids, code)!r}"
     return ValueError(f"{who} has a positive for all {n_items} items: no negative can be drawn. "
                       "Leave such users out, raise preprocessing.threshold, or set sampling.negatives to 0.")
 
@@ -300,7 +299,24 @@ def side_by_side(offsets:Tensor, values:Tensor, pad:int)->Tensor: # [n, longest]
     return values.new_full(there.shape, pad).masked_scatter(there, values)
 
 # %% ../nbs/03_sampling.ipynb #94dd3827
-class Sequences(Source):
+class _ByLength(Source):
+    "Rows of different lengths; batches hold those of about the same"
+    def __init__(self,
+        train:Interactions,     # labelled rows, by user and time, on the model's device
+        n_users:int, n_items:int,
+        length:int,             # items that are read at most
+        width:int=1,            # numbers that a place holds while it passes the model
+    ):
+        self.histories, self.n_items, self.length = histories(train.liked, n_users), n_items, length
+        self.lengths = self.row_lengths().clamp(max=length)
+        self.floats = width*max(1, round(self.lengths.double().mean().item())) if len(self) else width
+    def row_lengths(self)->Tensor: raise NotImplementedError(f"{type(self).__name__} has no row_lengths")
+    def __len__(self): return len(self.lengths)
+    def order(self, batch_size, generator):
+        shuffled = torch.randperm(len(self), generator=generator, device=generator.device)
+        return by_length(shuffled, self.lengths, self.sizes(batch_size), generator)
+
+class Sequences(_ByLength):
     "Each user's last positives in the order of time; at each place the next one is to be predicted"
     def __init__(self,
         train:Interactions,     # labelled rows, by user and time, on the model's device
@@ -309,47 +325,32 @@ class Sequences(Source):
         packed:bool=False,      # without padding, all sequences end to end
         width:int=1,            # numbers that a place holds while it passes the model
     ):
-        self.histories, self.n_items, self.length, self.packed = histories(train.liked, n_users), n_items, length, packed
-        self.users = (self.histories.lengths > 1).nonzero()[:, 0]    # one item predicts nothing
-        self.lengths = (self.histories.lengths[self.users] - 1).clamp(max=length)
-        self.floats = width*max(1, round(self.lengths.double().mean().item())) if len(self) else width
-    def __len__(self): return len(self.users)
-    def order(self, batch_size, generator):
-        shuffled = torch.randperm(len(self), generator=generator, device=generator.device)
-        return by_length(shuffled, self.lengths, self.sizes(batch_size), generator)
+        self.packed = packed
+        super().__init__(train, n_users, n_items, length, width)
+    def row_lengths(self):
+        "One item predicts nothing; of all others, the last is only predicted"
+        self.users = (self.histories.lengths > 1).nonzero()[:, 0]
+        return self.histories.lengths[self.users] - 1
     def batch(self, index, generator): # user [b]; lengths [b]; items, targets [b, l], padded by n_items; packed: [all], with offsets [b+1]
         users, lengths = self.users[index], self.lengths[index]
-        offsets = F.pad(lengths.cumsum(0), (1, 0))
         end = self.histories.offsets[users + 1] - 1                  # of what is read
-        at = torch.repeat_interleave(end - offsets[1:], lengths) + torch.arange(int(offsets[-1]), device=users.device)
+        offsets, at = runs_of(end - lengths, lengths)
         items, targets = self.histories.items[at], self.histories.items[at + 1]
         out = {"user": users, "lengths": lengths}
         if self.packed: return out | {"items": items, "targets": targets, "offsets": offsets}
         return out | {"items": side_by_side(offsets, items, self.n_items), "targets": side_by_side(offsets, targets, self.n_items)}
 
 # %% ../nbs/03_sampling.ipynb #cfc1356b
-class Prefixes(Source):
+class Prefixes(_ByLength):
     "Every positive but a user's first, with the items before it"
-    def __init__(self,
-        train:Interactions,     # labelled rows, by user and time, on the model's device
-        n_users:int, n_items:int,
-        length:int,             # items that are read at most
-        width:int=1,            # numbers that a place holds while it passes the model
-    ):
-        self.histories, self.n_items, self.length = histories(train.liked, n_users), n_items, length
-        place = torch.arange(len(self.histories.items), device=train.user.device)
+    def row_lengths(self):
+        place = torch.arange(len(self.histories.items), device=self.histories.items.device)
         self.owner = self.histories.row_index()
         before = place - self.histories.offsets[self.owner]
         self.place = before.nonzero()[:, 0]
-        self.lengths = before[self.place].clamp(max=length)
-        self.floats = width*max(1, round(self.lengths.double().mean().item())) if len(self) else width
-    def __len__(self): return len(self.place)
-    def order(self, batch_size, generator):
-        shuffled = torch.randperm(len(self), generator=generator, device=generator.device)
-        return by_length(shuffled, self.lengths, self.sizes(batch_size), generator)
+        return before[self.place]
     def batch(self, index, generator): # user, lengths, item [b]; items [b, l] before it, padded by n_items
         place, lengths = self.place[index], self.lengths[index]
-        offsets = F.pad(lengths.cumsum(0), (1, 0))
-        at = torch.repeat_interleave(place - offsets[1:], lengths) + torch.arange(int(offsets[-1]), device=place.device)
+        offsets, at = runs_of(place - lengths, lengths)
         return {"user": self.owner[place], "lengths": lengths, "item": self.histories.items[place],
                 "items": side_by_side(offsets, self.histories.items[at], self.n_items)}

@@ -374,14 +374,14 @@ def fit(
     "Train, keep the best epoch by `config.metric`, restore it"
     die_with_parent()
     start = time.perf_counter()
-    source = model.source(split) if model.by_gradient else None
-    resolved = resolved or resolve(config, model, source)
+    source = model.source(split) if model.by_gradient and resolved is None else None
+    if resolved is None: resolved = resolve(config, model, source)
     torch.set_num_threads(resolved["threads"])
     model = model.to(resolved["device"])
-    if source is None:
+    if not model.by_gradient:
         model.fit(split)
         return Fitted(model, pd.DataFrame(columns=["epoch", "loss", "lr", "seconds"]), 0, False, time.perf_counter() - start, resolved)
-    if model.device.type != "cpu": source = model.source(split)   # on the model's device
+    if source is None or model.device.type != "cpu": source = model.source(split)   # on the model's device
     check_norm(model, source, resolved["batch_size"])
     last = stop_after or config.epochs
     t = Training(model, source, config, resolved["batch_size"], seed, last, validate, checkpoint, on_epoch, progress)

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
-from ..encoding import Histories, Interactions, Query
+from ..encoding import Histories, Interactions
 from .base import LikesNetwork, ModelConfig, Popularity, Reads, Recommender, create, load, register
 from ..preprocessing import Split
 from ..ranking import GOLDEN, mix_

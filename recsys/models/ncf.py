@@ -8,15 +8,13 @@ __all__ = ['bce', 'bpr', 'NCFConfig', 'Halves', 'Learns', 'NCF', 'UserNetwork', 
 
 # %% ../../nbs/04_models/02_ncf.ipynb #897b65d8
 import math
-from pathlib import Path
 from typing import Literal
 import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from ..encoding import Catalogue, Query
 from ..kernels import AllBCE, DropReLU, Pairs, add, dot, shaped
-from .base import ModelConfig, Reads, Recommender, load, register, runs_folder
+from .base import ModelConfig, Recommender, load, register, runs_folder
 from .fold_in import FoldsIn
 from ..preprocessing import Split, fit_scaler
 from ..sampling import AllItems, Rows
