@@ -42,7 +42,8 @@ from .evaluation import Evaluation, EvaluationConfig, audit_table, evaluate, pro
 from .metrics import headline_metrics, metric_name
 from .features import FeaturesConfig, load_catalogue, save_catalogue, with_features
 from .models.base import ModelConfig, Recommender, create, load as load_model, model_class, model_config, runs_folder
-from .preprocessing import Given, PreprocessingConfig, Split, SplitConfig, given_split, interactions, load_split, make_split, read_given, save_split
+from .split_files import Given, given_split, load_split, read_given, save_split
+from .preprocessing import PreprocessingConfig, Split, SplitConfig, interactions, make_split
 from .recommendation import visible
 from .sampling import SamplingConfig
 from .metrics import LOWER_IS_BETTER

@@ -24,7 +24,8 @@ from .candidates import positives
 from .features import Features, load_catalogue
 from .models.base import Recommender, load
 from .encoding import Catalogue, Histories, Query, concat, histories
-from .preprocessing import Split, load_split
+from .preprocessing import Split
+from .split_files import load_split
 
 # %% ../nbs/07_recommendation.ipynb #6aa69634
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,8 @@ from pathlib import Path
 import torch
 from .models.base import Recommender
 from .encoding import Query
-from .preprocessing import Split, save_split
+from .preprocessing import Split
+from .split_files import save_split
 from .recommendation import NEEDED, Run, Titles, similar_items, open_run, known_query, new_query, run_folder
 from .reranking import MOST, ListOptions, because, because_in_slices, rerank
 from .batching import Batcher
