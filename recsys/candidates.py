@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 import numpy as np, pandas as pd, pyarrow as pa, pyarrow.compute as pc, torch
 from torch import Tensor
-from .data import ITEM, USER, _columns, _id_values, _is_parquet, _open, _own, check_ratings, same_ids
+from .data import ITEM, USER, check_ratings, same_ids
+from .tablefile import table_layout, is_parquet, read_columns
+from .columns import id_values
+from .files import open_text
 from .encoding import contains, histories, pair_keys, raw_id, runs_of
 from .metrics import Truth
 from .preprocessing import Split
@@ -118,11 +121,11 @@ def read_frame(
 )->pd.DataFrame:     # user_id, item_id (int64 or str) and `numbers` (float64)
     "A table of (user, item) pairs as it stands, repeats included; `attrs` hold notes for a reader, and the columns not taken"
     path = find_file(os.path.expandvars(path))
-    there, notes = _columns(path, None)[0], []
+    there, notes = table_layout(path, None)[0], []
     numbers = [n for n in numbers if n in there]
     types = {n: pa.string() if n in FLAGS else pa.float64() for n in numbers}
-    table, line, is_text = _own(path, {USER: pa.string(), ITEM: pa.string()} | types, None)
-    try: columns = {c: _id_values(table[c], c, is_text, notes) for c in (USER, ITEM)} | {n: _as_number(table[n]) for n in numbers}
+    table, line, is_text = read_columns(path, {USER: pa.string(), ITEM: pa.string()} | types, None)
+    try: columns = {c: id_values(table[c], c, is_text, notes) for c in (USER, ITEM)} | {n: _as_number(table[n]) for n in numbers}
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as e:
         words = "; label and positive say 1 or 0, true or false"*any(n in FLAGS for n in numbers)
         raise ValueError(f"{path.name}: {' and '.join(numbers)} must be numbers{words} ({e})") from None
@@ -157,12 +160,12 @@ def _table_candidates(path, catalogue):
     except ValueError as e: raise ValueError(f"{path.name}: {e}") from None
 
 def _is_ncf(path):
-    if _is_parquet(path): return False
-    with _open(path, ",") as f: return f.read(100).lstrip()[:1] == b"("
+    if is_parquet(path): return False
+    with open_text(path, ",") as f: return f.read(100).lstrip()[:1] == b"("
 
 def _ncf_candidates(path, split):
     "The same of lines `(user,item)\\tnegative\\t…`"
-    with _open(path, ",") as f: lines = pa.array(f.read().decode("utf8", "replace").splitlines())
+    with open_text(path, ",") as f: lines = pa.array(f.read().decode("utf8", "replace").splitlines())
     good = pc.match_substring_regex(lines, r"^(\(\d{1,18}, ?\d{1,18}\)(\s+\d{1,18})*)?\s*$").to_numpy(zero_copy_only=False)
     if not good.all(): raise ValueError(f"{path.name}: line {good.argmin()+1} is {lines[good.argmin()].as_py()[:60]!r}; expected (user,item), then negatives, separated by tabs")
     count = pc.count_substring_regex(lines, r"\d+").to_numpy()

@@ -36,7 +36,8 @@ from .segments import segments
 from .comparison_report import CompareConfig
 from .comparison import align, paired_t, tile, tile_row, with_interval
 from .run_comparison import compare_runs, finished_runs, read_run, test_rows
-from .data import DATASETS, ITEM, RATING, TIMESTAMP, USER, Tables, _ABOUT, _side_table, item_word, load, read, same_ids
+from .data import DATASETS, ITEM, RATING, TIMESTAMP, USER, Tables, item_word, load, read, same_ids
+from .tables import SIDE_COLUMNS, read_side_table
 from .utils import Section, release_memory, project_root, replacing, under_root, unknown
 from .evaluation import Evaluation, EvaluationConfig, audit_table, evaluate, protocol_name
 from .metrics import headline_metrics, metric_name
@@ -71,7 +72,7 @@ class DataConfig(Section):
         if empty: raise ValueError(f"data.{empty} is empty. Give it a value, or leave it out.")
         if self.name and self.path: raise ValueError("data.name and data.path are two different sources: give one")
         if self.name and self.name not in DATASETS: raise unknown("data set", self.name, DATASETS)
-        roles = {"columns": ["user", "item", "rating", "timestamp"], "item_columns": ["item", *_ABOUT[ITEM]], "user_columns": ["user", *_ABOUT[USER]]}
+        roles = {"columns": ["user", "item", "rating", "timestamp"], "item_columns": ["item", *SIDE_COLUMNS[ITEM]], "user_columns": ["user", *SIDE_COLUMNS[USER]]}
         for key, known in roles.items():
             if bad := set(getattr(self, key)) - set(known): raise unknown(f"role in data.{key}", sorted(bad)[0], known)
         for key, file in (("item_columns", "items"), ("list_separator", "items"), ("user_columns", "users")):
@@ -401,7 +402,7 @@ def side_file(
     "The table of a set, with a file of one's own laid over it"
     if path is None: return own
     nobody, layout = own[key][:0], (config.separator, columns, config.list_separator, config.encoding)
-    more = _side_table(path, key, key, nobody, *layout, info["notes"], info["not_taken"])
+    more = read_side_table(path, key, key, nobody, *layout, info["notes"], info["not_taken"])
     if "title" in more:   # an id stands for a title that the file lacks
         more["title"] = more["title"].where(more["title"] != more[key].astype(str))
     mine, theirs = same_ids([own[key], more[key]])

@@ -19,7 +19,9 @@ from pyarrow import csv as pa_csv
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from . import __version__
-from .data import ITEM, USER, _columns, _encoding, _open
+from .data import ITEM, USER
+from .tablefile import table_layout
+from .files import detect_encoding, open_text
 from .utils import find_file, replacing, unknown
 from .models.base import Recommender, registry
 from .models.baselines import liked
@@ -35,14 +37,14 @@ def id_pieces(
 ):                      # yields arrow arrays of text, as the ids are written
     "A column of a file, piece by piece"
     path = find_file(path)
-    names, text = _columns(path, None)
+    names, text = table_layout(path, None)
     if not names: raise ValueError(f"{path.name} is empty. Expected a header line and the column {column!r}.")
     if column not in names: raise ValueError(f"{path.name}: {unknown('column', column, names)} The first line must name the columns.")
     try:
         if text is None:
             from pyarrow import dataset
             pieces = dataset.dataset(path, format="parquet").to_batches(columns=[column], batch_size=rows)
-        else: pieces = pa_csv.open_csv(_open(path, text.sep), pa_csv.ReadOptions(encoding=_encoding(path), block_size=2**20),
+        else: pieces = pa_csv.open_csv(open_text(path, text.sep), pa_csv.ReadOptions(encoding=detect_encoding(path), block_size=2**20),
                                        pa_csv.ParseOptions(delimiter="\x01" if text.sep == "::" else text.sep, newlines_in_values=True),
                                        pa_csv.ConvertOptions(column_types={column: pa.string()}, include_columns=[column], strings_can_be_null=False))
         for piece in pieces: yield piece.column(0).cast(pa.string())

@@ -16,18 +16,19 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, model_validator
 
 # %% ../nbs/00b_utils.ipynb #ac785176
+def _is_project(folder:Path)->bool:
+    "Whether a folder's settings.ini belongs to recsys"
+    ini = configparser.ConfigParser(interpolation=None)
+    try: ini.read(folder/"settings.ini", encoding="utf8")
+    except (configparser.Error, UnicodeDecodeError): return False
+    return ini.defaults().get("lib_name") == "recsys"
+
 def project_root(
     start:str|Path|None=None,  # where to begin looking; the working directory by default
 )->Path:                       # absolute
     "The nearest folder at or above `start` whose settings.ini belongs to recsys; `start` itself if there is none"
     start = Path(start or Path.cwd()).resolve()
-    for folder in (start, *start.parents):
-        if (folder/"settings.ini").is_file():
-            ini = configparser.ConfigParser(interpolation=None)
-            try: ini.read(folder/"settings.ini", encoding="utf8")
-            except (configparser.Error, UnicodeDecodeError): continue
-            if ini.defaults().get("lib_name") == "recsys": return folder
-    return start
+    return next((folder for folder in (start, *start.parents) if _is_project(folder)), start)
 
 # %% ../nbs/00b_utils.ipynb #36bdf7e3
 def under_root(
@@ -40,9 +41,10 @@ def under_root(
 def find_file(path:str|Path)->Path:
     "A path seen from the working directory if it is there, else from the project's root"
     path = Path(path).expanduser()
-    found = next((p for p in (path.absolute(), under_root(path)) if p.exists()), None)
-    if found is None: raise FileNotFoundError(f"There is no file {path}, seen from the working directory or from {project_root()}.")
-    return found
+    for place in (path.absolute(), under_root(path)):
+        if place.exists(): return place
+    raise FileNotFoundError(
+        f"There is no file {path}, seen from the working directory or from {project_root()}.")
 
 # %% ../nbs/00b_utils.ipynb #131b2e0a
 def file_hash(
@@ -51,8 +53,9 @@ def file_hash(
 )->str:                  # hexadecimal
     "A fingerprint of what a file holds"
     path, total = Path(path), hashlib.new(kind)
-    for p in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
-        with open(p, "rb") as f:
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    for file in files:
+        with open(file, "rb") as f:
             while data := f.read(1 << 20): total.update(data)
     return total.hexdigest()
 
@@ -74,8 +77,9 @@ def unknown(
 )->ValueError:               # to be raised by the caller
     "The error for a name that does not exist, with the nearest one that does"
     choices = [str(c) for c in choices]
-    near, more = closest(given, choices), ", …" if len(choices) > 20 else ""
+    near = closest(given, choices)
     hint = f" Did you mean {near!r}?" if near is not None else ""
+    more = ", …" if len(choices) > 20 else ""
     there = f"Choose from {', '.join(choices[:20])}{more}." if choices else "There is nothing to choose from."
     return ValueError(f"Unknown {kind} {given!r}.{hint} {there}")
 
@@ -100,39 +104,68 @@ def _alive(pid:int)->bool:
     import psutil
     return psutil.pid_exists(pid)
 
+# %% ../nbs/00b_utils.ipynb #d8575810
+def _sweep(path:Path):
+    "Remove what a killed process left beside `path`"
+    for left in path.parent.glob(f".tmp-*.{path.name}"):
+        pid = left.name.split("-")[1]
+        if pid.isdigit() and not _alive(int(pid)): _remove(left)
+
+def _temporary(path:Path)->Path:
+    "A name beside `path` that nobody else uses"
+    return path.with_name(f".tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}.{path.name}")
+
+# %% ../nbs/00b_utils.ipynb #da148b8d
+def _put_in_place(temp:Path, path:Path, old:Path):
+    "Give what was written at `temp` the name `path`; what is in the way moves to `old`"
+    written = [temp, *temp.rglob("*")] if temp.is_dir() else [temp]
+    for part in written: _fsync(part)
+    in_the_way = path.is_dir() or temp.is_dir() and path.exists()
+    if in_the_way: os.replace(path, old)
+    os.replace(temp, path)
+    _fsync(path.parent)
+
 # %% ../nbs/00b_utils.ipynb #470bbb43
 @contextmanager
 def replacing(
     path:str|Path,  # the file or folder to write; its parents are made
 ):                  # yields a temporary sibling with the same suffix, which does not exist yet
     "Write to the yielded path: it takes `path`'s place if the block succeeds and vanishes if it fails"
-    path = Path(path).absolute(); path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".tmp-*.{path.name}"):       # what a killed process left behind
-        pid = left.name.split("-")[1]
-        if pid.isdigit() and not _alive(int(pid)): _remove(left)
-    temp, old = (path.with_name(f".tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}.{path.name}") for _ in range(2))
+    path = Path(path).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
+    temp, old = _temporary(path), _temporary(path)
     try:
         yield temp
-        if not temp.exists(): raise FileNotFoundError(f"Nothing was written to {temp.name}, so {path.name} stays as it was.")
-        for p in ([temp, *temp.rglob("*")] if temp.is_dir() else [temp]): _fsync(p)
-        in_the_way = path.is_dir() or temp.is_dir() and path.exists()
-        if in_the_way: os.replace(path, old)                   # a folder that holds files cannot be replaced, and none replaces a file
-        os.replace(temp, path); _fsync(path.parent)
-    finally: _remove(temp); _remove(old)
+        if not temp.exists():
+            raise FileNotFoundError(f"Nothing was written to {temp.name}, so {path.name} stays as it was.")
+        _put_in_place(temp, path, old)
+    finally:
+        _remove(temp)
+        _remove(old)
 
 # %% ../nbs/00b_utils.ipynb #a52117e6
+def _key_names(section)->list[str]: # a `Section`
+    "The keys of a section, and the other names that some of them have"
+    names = []
+    for key, field in section.model_fields.items():
+        names.append(key)
+        if field.alias and field.alias != key: names.append(field.alias)
+    return names
+
 class Section(BaseModel):
     "Base of all configuration sections: frozen; unknown keys, NaN and infinity are refused"
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True,
+                              protected_namespaces=())
 
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, data):
         if data is None: return {}      # an empty section of a YAML file
-        if isinstance(data, dict):
-            names = [n for k, f in cls.model_fields.items() for n in {k: 0, f.alias or k: 0}]
-            for key in data:
-                if key not in names: raise unknown(f"{cls.__name__.removesuffix('Config').lower()} key".strip(), key, names)
+        if not isinstance(data, dict): return data
+        names, section = _key_names(cls), cls.__name__.removesuffix("Config").lower()
+        for key in data:
+            if key not in names: raise unknown(f"{section} key".strip(), key, names)
         return data
 
 # %% ../nbs/00b_utils.ipynb #d76faffb
@@ -143,7 +176,7 @@ def libc():
 
 # %% ../nbs/00b_utils.ipynb #b36127e0
 def release_memory():
-    "Hand memory that was freed, but is still held, back to the system: pyarrow keeps what it parsed, and glibc the gaps between what lives"
+    "Hand back to the system what was freed but is still held: by pyarrow what it parsed, by glibc the gaps between"
     pa.default_memory_pool().release_unused()
     if hasattr(libc(), "malloc_trim"): libc().malloc_trim(0)   # not every C library has it
 
@@ -159,7 +192,7 @@ def free_memory(device)->int: # bytes; device: torch's
 # %% ../nbs/00b_utils.ipynb #fb9993a3
 @contextmanager
 def kept_buffers():
-    "In a loop each step frees what the next allocates: glibc keeps large blocks until the end, where it would hand each back at once"
+    "glibc keeps large blocks until the end: for a loop in which each step frees what the next allocates"
     if not hasattr(libc(), "mallopt"):   # another C library
         yield
         return
@@ -181,22 +214,31 @@ def _process(pid:int):
     try: return psutil.Process(pid)
     except psutil.NoSuchProcess: return None
 
+# %% ../nbs/00b_utils.ipynb #78b4f178
+def _runs(pid:int)->bool:
+    "Whether the process that had this number when it was first asked for still runs"
+    import psutil
+    process = _process(pid)
+    if os.name == "posix" and os.getppid() == pid: return True   # an orphan gets another parent at once
+    if process is None: return False
+    try: return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess: return False
+
+# %% ../nbs/00b_utils.ipynb #c4fbba16
 def parent_lives()->bool:
     "Whether the process that $RECSYS_PARENT names still runs; True where none is named"
-    import psutil
     given = os.environ.get(PARENT)
     if not given: return True
-    if not given.isdigit(): raise ValueError(f"${PARENT} is {given!r}; expected the number of a process, as `recsys run` sets it. Unset it.")
-    if int(given) == os.getpid(): return True
-    process = _process(int(given))
-    if os.name == "posix" and os.getppid() == int(given): return True   # an orphan gets another parent at once
-    try: return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess: return False
+    if not given.isdigit():
+        raise ValueError(f"${PARENT} is {given!r}; expected the number of a process, as `recsys run` sets it. "
+                         "Unset it.")
+    return int(given) == os.getpid() or _runs(int(given))
 
 def stop_if_orphaned():
     "End this process at once, before it writes anything more, if the one that it works for is gone"
     if not parent_lives(): os._exit(1)
 
+# %% ../nbs/00b_utils.ipynb #ccd97ac8
 def die_with_parent():
     "End with the process that $RECSYS_PARENT names: on Linux by a signal, elsewhere at the next `stop_if_orphaned`"
     set_parent_death_signal = 1   # PR_SET_PDEATHSIG of sys/prctl.h
