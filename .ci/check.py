@@ -1,10 +1,10 @@
 """Every check of this project, each counted: what `make test` runs.
 
 The notebooks are the source: the package must be what they export, the README what index.ipynb says, and the notebooks
-themselves clean. Then every notebook is run from top to bottom, several at a time, one thread each. The last line is
-'N passed, N failed'.
+themselves clean; ruff finds nothing, and nothing grows too long. Then every notebook is run from top to bottom, several
+at a time, one thread each. The last line is 'N passed, N failed'.
 """
-import argparse, concurrent.futures, filecmp, json, os, re, shutil, signal, subprocess, sys, tempfile, time
+import argparse, ast, concurrent.futures, filecmp, json, os, re, shutil, signal, subprocess, sys, tempfile, time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -147,6 +147,29 @@ def experiments_valid():
     rc, out = tool("python", "-c", ACCEPT, *sorted((ROOT/"nbs"/"experiments").rglob("*.yaml")))
     return "" if rc == 0 else out
 
+def ruff_finds_nothing():
+    "ruff finds nothing in notebooks and package"
+    rc, out = tool("ruff", "check", "--no-cache", "--output-format", "concise", "nbs", "recsys", ".ci")
+    return "" if rc == 0 else out
+
+# Lines. What is longer does more than one thing.
+LONGEST_FUNCTION, LONGEST_MODULE = 40, 500
+
+def too_long(path):
+    "The functions of a module that are too long, and the module itself"
+    text, name = path.read_text(), path.relative_to(ROOT)
+    lines = text.count("\n")
+    if lines > LONGEST_MODULE: yield f"{name} has {lines} lines, more than {LONGEST_MODULE}"
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)): continue
+        lines = node.end_lineno - node.lineno + 1
+        if lines > LONGEST_FUNCTION: yield f"{name}: {node.name} has {lines} lines, more than {LONGEST_FUNCTION}"
+
+def nothing_too_long():
+    "functions and modules are short"
+    modules = [path for path in sorted((ROOT/"recsys").rglob("*.py")) if path.name != "_modidx.py"]   # nbdev's index
+    return "\n".join(problem for path in modules for problem in too_long(path))
+
 def notebook_runs(path):
     "Run a notebook from top to bottom"
     rc, out = tool(
@@ -157,7 +180,9 @@ def notebook_runs(path):
 
 def all_checks():
     "Pairs of a name and a check; the late chapters, which take longest, come first"
-    checks = [(check.__doc__, check) for check in (export_in_step, notebooks_clean, readme_in_step, experiments_valid)]
+    of_sources = (
+        export_in_step, notebooks_clean, ruff_finds_nothing, nothing_too_long, readme_in_step, experiments_valid)
+    checks = [(check.__doc__, check) for check in of_sources]
     for path in reversed(NOTEBOOKS):
         checks.append((str(path.relative_to(ROOT)), lambda path=path: notebook_runs(path)))
     return checks
