@@ -4,7 +4,8 @@ The notebooks are the source: the package must be what they export, the README w
 themselves clean; ruff finds nothing, and nothing grows too long. Then every notebook is run from top to bottom, several
 at a time, one thread each. The last line is 'N passed, N failed'.
 """
-import argparse, ast, concurrent.futures, filecmp, json, os, re, shutil, signal, subprocess, sys, tempfile, time
+import argparse, ast, concurrent.futures, filecmp, graphlib, json, os, re, shutil, signal, subprocess, sys
+import tempfile, time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -170,6 +171,36 @@ def nothing_too_long():
     modules = [path for path in sorted((ROOT/"recsys").rglob("*.py")) if path.name != "_modidx.py"]   # nbdev's index
     return "\n".join(problem for path in modules for problem in too_long(path))
 
+def chapters():
+    "Module -> the number of the chapter that exports it, as 02 for nbs/02a_features.ipynb"
+    numbers = {}
+    for path in NOTEBOOKS:
+        code = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"])
+        module = re.search(r"^#\| *default_exp +(\S+)", code, re.MULTILINE)
+        if module: numbers[f"recsys.{module[1]}"] = str(path.relative_to(ROOT/"nbs"))[:2]
+    return numbers
+
+def imported_names(module):
+    "What a module imports, at its head or later, as full names: of modules, and of what is taken from them"
+    tree = ast.parse((ROOT/(module.replace(".", "/") + ".py")).read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import): yield from (alias.name for alias in node.names)
+        if not isinstance(node, ast.ImportFrom): continue
+        above = module.split(".")[:-node.level] if node.level else []
+        source = ".".join([*above, *([node.module] if node.module else [])])
+        yield source
+        yield from (f"{source}.{alias.name}" for alias in node.names)
+
+def imports_run_down():
+    "no chapter imports from a later one, and no modules import each other in a circle"
+    numbers = chapters()
+    imports = {module: set(imported_names(module)) & numbers.keys() - {module} for module in numbers}
+    wrong = [f"{module} (chapter {numbers[module]}) imports {other} (chapter {numbers[other]})"
+             for module in imports for other in sorted(imports[module]) if numbers[other] > numbers[module]]
+    try: graphlib.TopologicalSorter(imports).prepare()
+    except graphlib.CycleError as error: wrong.append(f"a circle: {' is imported by '.join(error.args[1])}")
+    return "\n".join(wrong)
+
 def notebook_runs(path):
     "Run a notebook from top to bottom"
     rc, out = tool(
@@ -181,7 +212,8 @@ def notebook_runs(path):
 def all_checks():
     "Pairs of a name and a check; the late chapters, which take longest, come first"
     of_sources = (
-        export_in_step, notebooks_clean, ruff_finds_nothing, nothing_too_long, readme_in_step, experiments_valid)
+        export_in_step, notebooks_clean, ruff_finds_nothing, nothing_too_long, imports_run_down, readme_in_step,
+        experiments_valid)
     checks = [(check.__doc__, check) for check in of_sources]
     for path in reversed(NOTEBOOKS):
         checks.append((str(path.relative_to(ROOT)), lambda path=path: notebook_runs(path)))
