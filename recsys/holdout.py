@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TRAIN', 'VALID', 'TEST', 'DROPPED', 'FOLD_IN', 'LATER', 'leave_one_out', 'cut_by_ratios', 'shuffled_rows',
-           'random_rows', 'per_user', 'window_shares', 'global_time', 'by_users', 'k_fold', 'cut_valid', 'own_future',
-           'tied_users']
+           'random_rows', 'per_user', 'window_shares', 'global_time', 'by_users', 'by_items', 'k_fold', 'cut_valid',
+           'own_future', 'tied_users']
 
 # %% ../nbs/01c_holdout.ipynb #ecbb1cda
 import torch
@@ -164,6 +164,20 @@ def by_users(
     truth = per_user(inter, candidates, (fold_in_share, 0., 1-fold_in_share), order, generator) == TEST
     part = group[inter.user]
     return torch.where((part > TRAIN) & ~truth, FOLD_IN, part), group
+
+# %% ../nbs/01c_holdout.ipynb #0e7cb51a
+def by_items(
+    inter:Interactions,         # in order
+    candidates:Tensor,          # [n] bool: may be held out
+    ratios:tuple,               # of the items: train, validation, test
+    generator:torch.Generator,
+)->Tensor:                      # [n] part of each row
+    "Items at random into three groups; other rows of held-out items become LATER"
+    items = inter.item.unique()
+    shuffled = items[torch.randperm(len(items), generator=generator)]
+    group = cut_by_ratios(shuffled, int(items.max()) + 1, ratios)
+    part = group[inter.item]
+    return torch.where((part > TRAIN) & ~candidates, LATER, part)
 
 # %% ../nbs/01c_holdout.ipynb #4914fbc1
 def k_fold(

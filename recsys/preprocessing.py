@@ -20,8 +20,8 @@ from torch import Tensor
 from .data import Tables
 from .encoding import Catalogue, Histories, Interactions, Query, compact, concat, encode, histories, in_order
 from .encoding import contains, map_optional, pair_keys, part_frame, raw_id
-from .holdout import DROPPED, FOLD_IN, LATER, TEST, TRAIN, VALID, by_users, cut_valid, global_time, k_fold
-from .holdout import leave_one_out, own_future, per_user, random_rows, tied_users
+from .holdout import DROPPED, FOLD_IN, LATER, TEST, TRAIN, VALID, by_items, by_users, cut_valid, global_time
+from .holdout import k_fold, leave_one_out, own_future, per_user, random_rows, tied_users
 from .utils import Section, unknown
 
 _all_ = [Catalogue, Histories, Interactions, Query, compact, concat, encode, histories, in_order, part_frame]
@@ -108,7 +108,8 @@ class SplitParts:
     catalogue:Catalogue
     fold_in:Interactions|None = None  # histories of held-out users (strong generalization)
     info:dict = field(default_factory=dict)
-    later:Interactions|None = None    # low ratings after the user's first held-out row: masked, never learned from
+    # low ratings after the user's first held-out row, or of held-out items: masked, never learned from
+    later:Interactions|None = None
 
     def part(self, name:str # train, valid or test
             )->Interactions:
@@ -222,7 +223,7 @@ class Split(SplitHistories):
 _READ_KEYS = {   # by each rule
     "leave_one_out": set(), "random": {"ratios"}, "per_user": {"ratios", "order"},
     "time": {"ratios", "windows", "train_window", "fold"}, "users": {"ratios", "order", "fold_in_share"},
-    "k_fold": {"folds", "fold", "valid_share"},
+    "items": {"ratios"}, "k_fold": {"folds", "fold", "valid_share"},
     "given": {"train", "valid", "test", "columns", "valid_share", "folds", "fold"}}
 
 def no_key_is_ignored(config):
@@ -255,7 +256,7 @@ SPLIT_RULES = (ratios_sum_to_one, no_key_is_ignored, given_names_its_files, fold
 # %% ../nbs/02_preprocessing.ipynb #a4748b06
 class SplitConfig(Section):
     "How rows are held out"
-    name:Literal["leave_one_out", "random", "per_user", "time", "users", "k_fold", "given"] = "leave_one_out"
+    name:Literal["leave_one_out", "random", "per_user", "time", "users", "items", "k_fold", "given"] = "leave_one_out"
     ratios:tuple[float, float, float] = Field((.8, .1, .1), description="train, validation, test")
     order:Literal["time", "random"] = Field("time", description="which rows of a user are held out")
     fold_in_share:float = Field(.8, gt=0, lt=1, description="users: share of a held-out user's rows that is history")
@@ -328,6 +329,7 @@ def choose_parts(
         case "per_user": return per_user(inter, candidates, ratios, order, generator)
         case "time": return global_time(inter, candidates, ratios, config.windows, fold, config.train_window)
         case "users": return by_users(inter, candidates, ratios, config.fold_in_share, order, generator)[0]
+        case "items": return by_items(inter, candidates, ratios, generator)
         case "k_fold":
             part = k_fold(inter, candidates, config.folds, fold, generator)
             return cut_valid(part, candidates, config.valid_share, generator)
