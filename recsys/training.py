@@ -16,7 +16,7 @@ from typing import Callable, Literal
 import pandas as pd, torch
 from pydantic import Field
 from torch import Tensor
-from .metrics import LOWER_IS_BETTER, metric_name
+from .names import LOWER_IS_BETTER, metric_name
 from .models.base import Recommender
 from .preprocessing import Split
 from .sampling import Source, epoch as batches_of
