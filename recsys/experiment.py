@@ -120,14 +120,18 @@ def _refit(config:Config, split:Split, folder:Path, first:Fitted):
     return last.model
 
 # %% ../nbs/08b_experiment.ipynb #65cde613
-def train(config:Config, split:Split, folder:Path, resolved:dict|None, record:Record|None)->tuple[Fitted, object]:
+def train(config:Config, split:Split, folder:Path, resolved:dict|None, record:Record|None,
+          begun:list|None=None # the untrained model and the source of its batches, if they are made; taken out of it
+         )->tuple[Fitted, object]:
     "The training that validation watches and, with `training.refit`, the last one; each with its checkpoint"
     t, known = config.training, known_epochs(record) if record else 0
     def on_epoch(row):
         print_epoch(row, t.epochs, t.metric)
         if record and row["epoch"] > known: record.epoch(row)
-    first = fit(new_model(config, split), split, t, validator(config, split), config.seed,
-                folder/"checkpoint"/"last.safetensors", on_epoch, resolved=resolved)
+    model, source = begun.pop() if begun else (new_model(config, split), None)
+    first = fit(model, split, t, validator(config, split), config.seed,
+                folder/"checkpoint"/"last.safetensors", on_epoch, resolved=resolved, source=source)
+    del model, source   # nobody holds the batches while another model is trained, or this one evaluated
     if not t.refit: return first, first.model
     first.model.save(folder/"model_valid")
     return first, _refit(config, split, folder, first)
@@ -215,8 +219,8 @@ def _write_text(path:Path, text:str):
 def write_json(path:Path, content:dict): _write_text(path, json.dumps(content, indent=1, allow_nan=False))
 
 # %% ../nbs/08b_experiment.ipynb #95ba3284
-def _begin(folder:Path, config:Config, tables:Tables, split:Split, state:dict, record:Record)->dict: # as run.json
-    "Write what is known before training; `auto` values are resolved once, and kept where the run goes on"
+def _begin(folder:Path, config:Config, tables:Tables, split:Split, state:dict, record:Record)->tuple[dict, list]:
+    "Write run.json, with `auto` values resolved once; it, and the untrained model with the source of its batches"
     model = new_model(config, split)
     source = model.source(split) if model.by_gradient else None
     resolved = state["resolved"] or resolve(config.training, model, source)
@@ -226,7 +230,7 @@ def _begin(folder:Path, config:Config, tables:Tables, split:Split, state:dict, r
     state = state | {"resolved": resolved, "data": data, "closed_form": not model.by_gradient}
     _write_text(folder/"run.json", json.dumps(state, indent=1))
     begin_run(record, state)
-    return state
+    return state, [(model, source)]
 
 # %% ../nbs/08b_experiment.ipynb #de816a28
 def _measure(config:Config, split:Split, fitted:Fitted, model)->dict: # protocol, or "valid protocol" -> Evaluation
@@ -257,13 +261,13 @@ def _timing(fitted:Fitted, start:float, trained:float)->dict:
 # %% ../nbs/08b_experiment.ipynb #89499b37
 log = logging.getLogger("recsys.experiment")
 
-def _work(config:Config, tables:Tables, split:Split, folder:Path, resolved:dict, record:Record):
+def _work(config:Config, tables:Tables, split:Split, folder:Path, resolved:dict, record:Record, begun:list):
     "Train, measure and write: the training, the tested model, its evaluations on test, and metrics.json"
     start = time.perf_counter()
     about = {"run": config.name, "pid": os.getpid(), "command": commanded(), "resolved": resolved}
     log.info("started", extra={"fields": about})
     stage("train", f"{config.model.name}, {len(split.train):,} rows")
-    fitted, model = train(config, split, folder, resolved, record)
+    fitted, model = train(config, split, folder, resolved, record, begun)
     trained = time.perf_counter()
     evaluations = _measure(config, split, fitted, model)
     timing = _timing(fitted, start, trained)
@@ -294,11 +298,12 @@ def run(config:Config, tables:Tables|None=None, split:Split|None=None,
         state = run_state(folder) if same_run(folder, about) else {}
         with (explain_full_disk(folder), logged(folder/"log.jsonl"),
               recorded(out.mlflow, name, state.get("mlflow_run_id"), parent) as record):
+            begun = []
             if not _goes_on(state, record, parent):
                 state = {"about": about, "resolved": state.get("resolved"), "mlflow_run_id": record.id,
                          "parent": parent, "environment": env}
-                state = _begin(folder, config, tables, split, state, record)
-            found = _work(config, tables, split, folder, state["resolved"], record)
+                state, begun = _begin(folder, config, tables, split, state, record)
+            found = _work(config, tables, split, folder, state["resolved"], record, begun)
             settle(out.runs, name, folder)
     if parent is None: stage("report")
     return Result(config, out.runs/name, tables, split, *found, env)
