@@ -132,7 +132,9 @@ def run(
 ):
     "Execute an experiment through papermill; leave a run folder, an MLflow record and a report."
     with plain_errors(), Screen(f"recsys run {file}") as screen:
-        from recsys.experiment import configure, execute, outputs, read_config
+        from recsys.config import configure, read_config
+        from recsys.execution import execute
+        from recsys.runs import outputs
         overrides = tuple(set_ or ())
         config = configure(read_config(file, overrides), file)
         report = execute(file, overrides, progress=screen)
@@ -162,8 +164,8 @@ def test_table(metrics:dict # as metrics.json
               ):
     "Test metrics as rows, protocols as columns"
     import pandas as pd
-    from recsys.metrics import headline_metrics, metric_name
-    from recsys.evaluation import protocol_name
+    from recsys.names import headline_metrics, metric_name
+    from recsys.names import protocol_name
     columns = {protocol_name(p): {metric_name(m): with_spread(values, m) for m in headline_metrics(values) if m in values}
                for p, values in metrics["test"].items()}
     return pd.DataFrame(columns).fillna("").rename_axis("metric").reset_index()
@@ -173,12 +175,12 @@ def test_table(metrics:dict # as metrics.json
 def runs(json:Annotated[bool, typer.Option("--json", help="as JSON")]=False):
     "The finished runs, each with its headline figure."
     with plain_errors():
-        from recsys.models.base import runs_folder
+        from recsys.utils import runs_folder
         folder = runs_folder()
         found = [told for path in sorted(folder.glob("[!.]*/metrics.json")) if (told := _headline(path)) is not None]
         if json: return print_json({"runs": found})
-        from recsys.metrics import metric_name
-        from recsys.evaluation import protocol_name
+        from recsys.names import metric_name
+        from recsys.names import protocol_name
         if not found: return print(f"No finished run in {folder}. `recsys run nbs/experiments/ease.yaml` makes one in less than a minute.")
         import pandas as pd
         table = pd.DataFrame(found).astype({"seed": str})
@@ -188,7 +190,7 @@ def runs(json:Annotated[bool, typer.Option("--json", help="as JSON")]=False):
 def _headline(path:Path)->dict|None:
     "What metrics.json says first; None for a file that cannot be read, which is named"
     import json
-    from recsys.metrics import headline_metrics
+    from recsys.names import headline_metrics
     try:
         m = json.loads(path.read_text())
         protocol = "full" if "full" in m["test"] else next(iter(m["test"]))
@@ -262,7 +264,7 @@ def evaluate(
 def measured_run(run, protocols, candidates, part, ks)->dict: # protocol -> (Evaluation, what else its lists tell)
     "A saved run, asked again"
     from recsys.experiment import beyond_full, evaluate_run
-    from recsys.models.base import runs_folder
+    from recsys.utils import runs_folder
     from recsys.recommendation import run_folder
     protocols = list(protocols or (["candidates"] if candidates else ["full"]))
     if candidates and "candidates" not in protocols: protocols.append("candidates")
@@ -287,8 +289,10 @@ def print_json(results:dict):
 def show_evaluations(results:dict, title:str):
     "A table of metrics, cut-offs across, and what the audit found"
     import pandas as pd
-    from recsys.metrics import METRICS, metric_name
-    from recsys.evaluation import audit_table, protocol_name
+    from recsys.metrics import METRICS
+    from recsys.names import metric_name
+    from recsys.evaluation import audit_table
+    from recsys.names import protocol_name
     for p, (e, more) in results.items():
         s, cut = e.summary(), lambda name, k: metric_name(f"{name}_{k}").split("@")[0]
         if e.protocol == "rating": frame = pd.DataFrame([{"metric": metric_name(n), "value": s[n], "low": s[f"{n}_ci"][0], "high": s[f"{n}_ci"][1]} for n in ("rmse", "mae", "mse")])
@@ -310,7 +314,7 @@ def compare(
     with plain_errors():
         import os
         print("recsys compare " + " ".join(runs), flush=True)
-        from recsys.experiment import execute_compare, execute_compare_file
+        from recsys.execution import execute_compare, execute_compare_file
         options = {k: v for k, v in dict(metric=metric, protocol=protocol, name=name, title=title).items() if v is not None}
         if len(runs) == 1 and runs[0].endswith((".yaml", ".yml")): page = execute_compare_file(runs[0], tuple(f"{k}={v}" for k, v in options.items()), show_comparison)
         else: page = execute_compare(runs, **options, told=show_comparison)
@@ -319,7 +323,7 @@ def compare(
 def show_comparison(c):
     "The runs, best first, before the page is made"
     import pandas as pd
-    from recsys.evaluation import protocol_name
+    from recsys.names import protocol_name
     t = c.table
     p = ["" if r.mark == "best" else f"{r.p_holm:.3f}" for r in t.itertuples()]
     show(pd.DataFrame({"run": t.run, "model": t.model, c.metric_name: t["mean"], "95 % interval": [f"{low:.4f} – {high:.4f}" for low, high in zip(t.low, t.high)],
@@ -340,7 +344,7 @@ def sweep(
     "Search hyper-parameters on validation; go on with a search; leave best.yaml, trials.csv and a report."
     with plain_errors():
         import os
-        from recsys.experiment import read_config
+        from recsys.config import read_config
         from recsys import sweep as searches
         given = {"sweep.trials": trials, "sweep.seconds": seconds, "name": name}
         overrides = tuple(set_ or ()) + tuple(f"{k}={v}" for k, v in given.items() if v is not None)
@@ -374,7 +378,7 @@ def report(
     "Execute a report notebook with its file of parameters; render reports/NAME.html."
     with plain_errors():
         import os
-        from recsys.experiment import execute_report
+        from recsys.execution import execute_report
         print(f"Report: {os.path.relpath(execute_report(file, tuple(set_ or ())))}")
 
 # %% ../nbs/10_cli.ipynb #fc30e2a8
@@ -408,7 +412,7 @@ def recommend(
         if (batch is None) != (out is None): raise ValueError("--batch FILE and --out FILE belong together")
         if dislikes and not likes: raise ValueError("--dislikes goes with --likes")
         from recsys import recommendation as rec
-        from recsys.models.base import runs_folder
+        from recsys.utils import runs_folder
         from recsys.reranking import ListOptions, film_table
         wish = ListOptions(k=k, genres=tuple(genre or ()), from_year=from_year, to_year=to_year, least=least, diversity=diversity, niche=niche)
         if similar is not None and wish != ListOptions(k=k): raise ValueError("--similar takes no filters and no sliders")
@@ -483,7 +487,7 @@ def serve(
     with plain_errors():
         from recsys.gate import ServeConfig
         from recsys.app import serve as start
-        from recsys.models.base import runs_folder
+        from recsys.utils import runs_folder
         start(runs, runs_folder(), ServeConfig(host=host, port=port, api_key=api_key or None, hosts=tuple(allow_host or ()), cors=tuple(cors or ()), timeout=timeout, per_client=per_client, watch=watch), device, threads)
 
 @app.command()
@@ -496,7 +500,7 @@ def export(
     with plain_errors():
         import os
         from recsys.export import export_run
-        from recsys.models.base import runs_folder
+        from recsys.utils import runs_folder
         from recsys.recommendation import open_run
         r = open_run(run, root=runs_folder())
         folder = out or runs_folder().parent/"exports"/r.name

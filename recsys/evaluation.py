@@ -4,14 +4,12 @@
 
 # %% auto #0
 __all__ = ['NO_GRADES', 'AUDITS', 'Settings', 'named', 'users_named', 'rank_with', 'rank_all', 'users_at_once', 'truth_last',
-           'rank_candidates', 'Predictions', 'rows_to_predict', 'predict_rows', 'Protocol', 'parse_protocol',
-           'EvaluationConfig', 'Listed', 'Evaluation', 'scoring', 'leakage', 'evaluate', 'evaluate_full',
-           'evaluate_sample', 'evaluate_stars', 'audit_table', 'protocol_name', 'compare_protocols', 'METRICS', 'Truth',
-           'headline_metrics', 'metric_name', 'mean_interval', 'top_k', 'hash_key', 'positives', 'draw_candidates',
-           'read_candidates', 'Candidates', 'read_frame']
+           'rank_candidates', 'Predictions', 'rows_to_predict', 'predict_rows', 'EvaluationConfig', 'Listed',
+           'Evaluation', 'scoring', 'leakage', 'evaluate', 'evaluate_full', 'evaluate_sample', 'evaluate_stars',
+           'audit_table', 'compare_protocols', 'METRICS', 'Truth', 'headline_metrics', 'metric_name', 'mean_interval',
+           'top_k', 'hash_key', 'positives', 'draw_candidates', 'read_candidates', 'Candidates', 'read_frame']
 
 # %% ../nbs/06_evaluation.ipynb #4edc3019
-import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,8 +20,9 @@ from torch import Tensor
 from .candidates import Candidates, candidates_of_file, checked_positives, draw_candidates, positives, read_candidates, read_frame
 from .data import ITEM, RATING, USER
 from .encoding import Catalogue, Interactions, raw_id
-from .metrics import METRICS, Truth, check_ks, headline_metrics, hit_metrics, mean_interval, metric_name, metric_range
+from .metrics import METRICS, Truth, check_ks, hit_metrics, mean_interval, metric_range
 from .models.base import Reads
+from .names import Protocol, headline_metrics, metric_name, parse_protocol, protocol_name
 from .preprocessing import Split
 from .ranking import NotFinite, Ranking, Ties, check_scores, chunk_users, hash_key, rank_scores, top_k
 from .utils import Section, unknown
@@ -146,21 +145,6 @@ def predict_rows(model, split:Split, s:Settings)->tuple: # Predictions, users, r
     return Predictions(inter.user, inter.item, inter.rating, torch.cat(out)), users, count
 
 # %% ../nbs/06_evaluation.ipynb #07a2bf85
-@dataclass(frozen=True)
-class Protocol:
-    "What is ranked against what"
-    name:str                 # as given
-    kind:str                 # full, sampled, candidates or rating
-    n:int = 0                # sampled: negatives per user
-    popularity:bool = False  # sampled: drawn by popularity
-
-def parse_protocol(name:str # full, sampled_N, sampled_pop_N, candidates or rating
-                  )->Protocol:
-    "The protocol of a name; others raise `ValueError`"
-    if name in ("full", "candidates", "rating"): return Protocol(name, name)
-    if m := re.fullmatch(r"sampled_(pop_)?([1-9]\d*)", str(name)): return Protocol(name, "sampled", int(m[2]), bool(m[1]))
-    raise unknown("protocol", name, ["full", "sampled_99", "sampled_pop_100", "candidates", "rating"])
-
 def _check_given(file, asked):
     if asked and file is None: raise ValueError("The protocol 'candidates' ranks given lists and none are given. Set evaluation.candidates to their file.")
     if file is not None and not asked: raise ValueError("evaluation.candidates is set, but the protocol 'candidates' is not among evaluation.protocols. Add it, or remove the file.")
@@ -400,12 +384,6 @@ def audit_table(
     return pd.DataFrame([{"what": "⚠ "*bool(v and k not in _EXPECTED) + k.replace("_", " "), "value": shown(v), "meaning": AUDITS.get(k, "")} for k, v in audit.items()])
 
 # %% ../nbs/06_evaluation.ipynb #ed869b2b
-def protocol_name(name:str)->str:
-    "`sampled_99` as a reader knows it: 99 sampled"
-    if name in (words := {"full": "all items", "rating": "stars", "candidates": "given candidates", "lists": "given lists"}): return words[name]
-    p = parse_protocol(name)
-    return f"{p.n} sampled" + " by popularity"*p.popularity
-
 def compare_protocols(
     evaluations,                   # evaluations, or a dictionary of label -> evaluation
     metrics=("hr_10", "ndcg_10"),  # one panel each

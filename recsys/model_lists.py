@@ -54,7 +54,7 @@ def count(n:int, thing:str, things:str|None=None)->str:
 
 def headline_scores(about:dict, word:str)->str:
     "The two test figures people ask for first, of the first protocol that has any"
-    from recsys.metrics import headline_metrics, metric_name   # heavy: only when a page is made
+    from recsys.names import headline_metrics, metric_name   # heavy: only when a page is made
     measured = {"rating": "Its stars on the test: ", "full": f"Ranking all {word}s on the test: "}
     for protocol, figures in about["test"].items():
         names = [name for name in headline_metrics(figures) if name in figures][:2]

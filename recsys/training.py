@@ -16,7 +16,7 @@ from typing import Callable, Literal
 import pandas as pd, torch
 from pydantic import Field
 from torch import Tensor
-from .metrics import LOWER_IS_BETTER, metric_name
+from .names import LOWER_IS_BETTER, metric_name
 from .models.base import Recommender
 from .preprocessing import Split
 from .sampling import Source, epoch as batches_of
@@ -370,12 +370,14 @@ def fit(
     stop_after:int|None=None,      # epochs to run of the schedule's `epochs` (refit)
     resolved:dict|None=None,       # of an earlier start of the same run
     progress:bool|None=None,       # a bar; None: only in a terminal
+    source:Source|None=None,       # the model's, of this split and on the processor; None: it is made here
 )->Fitted:
     "Train, keep the best epoch by `config.metric`, restore it"
     die_with_parent()
     start = time.perf_counter()
-    source = model.source(split) if model.by_gradient and resolved is None else None
-    if resolved is None: resolved = resolve(config, model, source)
+    if resolved is None:
+        if model.by_gradient and source is None: source = model.source(split)
+        resolved = resolve(config, model, source)
     torch.set_num_threads(resolved["threads"])
     model = model.to(resolved["device"])
     if not model.by_gradient:

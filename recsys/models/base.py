@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['AGAIN', 'ModelConfig', 'Reads', 'Learning', 'Answering', 'Recommender', 'register', 'registry', 'model_class',
            'model_config', 'create', 'Known', 'About', 'save_model', 'read_about', 'state_shapes', 'check_tensors',
-           'read_weights', 'load', 'runs_folder', 'LikesNetwork', 'Popularity']
+           'read_weights', 'load', 'LikesNetwork', 'Popularity']
 
 # %% ../../nbs/04_models/00_base.ipynb #7ccf8b89
-import hashlib, importlib, json, os, pkgutil
+import hashlib, importlib, json, pkgutil
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,7 +21,7 @@ from ..features import blank_features, schema_of
 from ..preprocessing import Split
 from ..ranking import Ranking, Ties, check_scores, rank_scores
 from ..sampling import Pairs, Rows, SamplingConfig, Source
-from ..utils import Section, replacing, under_root, unknown
+from ..utils import Section, replacing, unknown
 
 # %% ../../nbs/04_models/00_base.ipynb #1545b4ea
 class ModelConfig(Section):
@@ -314,12 +314,6 @@ def load(
     for name in model.sizes: setattr(model, name, torch.empty_like(tensors[name]))
     model.load_state_dict(tensors, assign=True)
     return model.to(device).eval()
-
-# %% ../../nbs/04_models/00_base.ipynb #4577384c
-def runs_folder()->Path:
-    "data/runs of the project, or runs under $RECSYS_OUT where that is set"
-    base = os.environ.get("RECSYS_OUT")
-    return Path(base)/"runs" if base else under_root("data/runs")
 
 # %% ../../nbs/04_models/00_base.ipynb #5c0de2b8
 class LikesNetwork(nn.Module):

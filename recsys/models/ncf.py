@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from ..kernels import AllBCE, DropReLU, Pairs, add, dot, shaped
-from .base import ModelConfig, Recommender, load, register, runs_folder
+from .base import ModelConfig, Recommender, load, register
+from ..utils import runs_folder
 from .fold_in import FoldsIn
 from ..preprocessing import Split, fit_scaler
 from ..sampling import AllItems, Rows
