@@ -44,7 +44,7 @@ from .features import FeaturesConfig, load_catalogue, save_catalogue, with_featu
 from .models.base import ModelConfig, Recommender, create, load as load_model, model_class, model_config, runs_folder
 from .split_files import Given, given_split, load_split, read_given, save_split
 from .preprocessing import PreprocessingConfig, Split, SplitConfig, interactions, make_split
-from .recommendation import visible
+from .words import visible
 from .sampling import SamplingConfig
 from .metrics import LOWER_IS_BETTER
 from .training import Fitted, TrainingConfig, fit, resolve, seed_epoch

@@ -14,7 +14,8 @@ from types import SimpleNamespace
 from weakref import WeakKeyDictionary
 import torch
 from .recommendation import known_query, new_query
-from .reranking import ListOptions, has_years, shown
+from .reranking import ListOptions, has_years
+from .words import shown
 from .batching import Busy
 from .serving import explains_itself
 from .cards import Card, cards

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from weakref import WeakKeyDictionary
 import pandas as pd, torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from .reranking import a_word, shown
+from .words import a_word, shown
 from .cards import cards, genre_class
 from .address import PICKS, diversifies, n_filters, read, undone
 from .model_lists import count, model_list
