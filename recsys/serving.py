@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from .models.base import Recommender
 from .encoding import Query
+from .features import save_catalogue
 from .preprocessing import Split
 from .split_files import save_split
 from .recommendation import NEEDED, Run, similar_items, open_run, known_query, new_query, run_folder
@@ -39,6 +40,7 @@ def save_run(
     (folder/"catalogue").mkdir(parents=True)
     _rows(tables.items, "item_id", known.item_ids).to_parquet(folder/"catalogue/items.parquet")
     _rows(tables.users, "user_id", known.user_ids).to_parquet(folder/"catalogue/users.parquet")
+    save_catalogue(known, folder/"catalogue")
     save_split(split, folder/"split")
     model.save(folder/"model")
     (folder/"metrics.json").write_text(json.dumps({"test": test or {}, "seed": 0, "data": {"item": word}}))

@@ -85,8 +85,8 @@ def frame_csv(
     safe:bool=True,   # no formula for a spreadsheet, and nothing that steers a terminal
 )->str:
     "Rows as CSV"
-    def harmless(value): return visible(value) if isinstance(value, str) else value
-    return (csv_safe(frame).map(harmless) if safe else frame).to_csv(index=False)
+    def harmless(value): return visible(value) if safe and isinstance(value, str) else value
+    return (csv_safe(frame) if safe else frame).map(harmless).to_csv(index=False)
 
 # %% ../nbs/10b_terminal.ipynb #9ea446f2
 def print_json(results:dict):
