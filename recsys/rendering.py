@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 from .names import protocol_name
 from .names import headline_metrics
-from .recommendation import visible
+from .words import visible
 from .runs import finished, written_metrics
 from .utils import project_root, replacing, under_root
 

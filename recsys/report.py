@@ -21,7 +21,8 @@ from .experiment import Result, beyond_lists, by_code, log, summarize
 from .html import duration, folded, heading, intervals, number, table, tile, tile_row, with_interval
 from .names import LOWER_IS_BETTER, headline_metrics, metric_name, squared
 from .preprocessing import Split
-from .recommendation import fill_items, visible
+from .recommendation import fill_items
+from .words import visible
 from .runs import logged
 from .segments import segments
 from .utils import flatten
