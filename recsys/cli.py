@@ -288,7 +288,8 @@ def show_evaluations(results:dict, title:str):
     "A table of metrics, cut-offs across, and what the audit found"
     import pandas as pd
     from recsys.metrics import METRICS, metric_name
-    from recsys.evaluation import audit_table, protocol_name
+    from recsys.audit import audit_table
+    from recsys.evaluation import protocol_name
     for p, (e, more) in results.items():
         s, cut = e.summary(), lambda name, k: metric_name(f"{name}_{k}").split("@")[0]
         if e.protocol == "rating": frame = pd.DataFrame([{"metric": metric_name(n), "value": s[n], "low": s[f"{n}_ci"][0], "high": s[f"{n}_ci"][1]} for n in ("rmse", "mae", "mse")])

@@ -38,7 +38,8 @@ from .comparison import align, paired_t, tile, tile_row, with_interval
 from .run_comparison import compare_runs, finished_runs, read_run, test_rows
 from .data import DATASETS, ITEM, RATING, TIMESTAMP, USER, Tables, _ABOUT, _side_table, item_word, load, read, same_ids
 from .utils import Section, release_memory, project_root, replacing, under_root, unknown
-from .evaluation import Evaluation, EvaluationConfig, audit_table, evaluate, protocol_name
+from .evaluation import Evaluation, EvaluationConfig, evaluate, protocol_name
+from .audit import audit_table
 from .metrics import headline_metrics, metric_name
 from .features import FeaturesConfig, load_catalogue, save_catalogue, with_features
 from .models.base import ModelConfig, Recommender, create, load as load_model, model_class, model_config, runs_folder
