@@ -40,9 +40,9 @@ def under_root(
 def find_file(path:str|Path)->Path:
     "A path seen from the working directory if it is there, else from the project's root"
     path = Path(path).expanduser()
-    found = next((p for p in (path.absolute(), under_root(path)) if p.exists()), None)
-    if found is None: raise FileNotFoundError(f"There is no file {path}, seen from the working directory or from {project_root()}.")
-    return found
+    for place in (path.absolute(), under_root(path)):
+        if place.exists(): return place
+    raise FileNotFoundError(f"There is no file {path}, seen from the working directory or from {project_root()}.")
 
 # %% ../nbs/00b_utils.ipynb #131b2e0a
 def file_hash(
@@ -51,7 +51,8 @@ def file_hash(
 )->str:                  # hexadecimal
     "A fingerprint of what a file holds"
     path, total = Path(path), hashlib.new(kind)
-    for p in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    for p in files:
         with open(p, "rb") as f:
             while data := f.read(1 << 20): total.update(data)
     return total.hexdigest()
@@ -74,9 +75,10 @@ def unknown(
 )->ValueError:               # to be raised by the caller
     "The error for a name that does not exist, with the nearest one that does"
     choices = [str(c) for c in choices]
-    near, more = closest(given, choices), ", …" if len(choices) > 20 else ""
-    hint = f" Did you mean {near!r}?" if near is not None else ""
-    there = f"Choose from {', '.join(choices[:20])}{more}." if choices else "There is nothing to choose from."
+    near = closest(given, choices)
+    hint = "" if near is None else f" Did you mean {near!r}?"
+    listed = choices[:20] + ["…"]*(len(choices) > 20)
+    there = f"Choose from {', '.join(listed)}." if choices else "There is nothing to choose from."
     return ValueError(f"Unknown {kind} {given!r}.{hint} {there}")
 
 # %% ../nbs/00b_utils.ipynb #fb207446
@@ -100,39 +102,54 @@ def _alive(pid:int)->bool:
     import psutil
     return psutil.pid_exists(pid)
 
+# %% ../nbs/00b_utils.ipynb #aaab7e68
+def _remove_leftovers(path:Path):
+    "Delete what a process that was killed has left beside `path`"
+    for left in path.parent.glob(f".tmp-*.{path.name}"):
+        pid = left.name.split("-")[1]
+        if pid.isdigit() and not _alive(int(pid)): _remove(left)
+
+def _move_over(temp:Path, path:Path, old:Path):
+    "Put `temp` in the place of `path`, which goes to `old` where it cannot simply be replaced"
+    in_the_way = path.is_dir() or (temp.is_dir() and path.exists())
+    if in_the_way: os.replace(path, old)     # a folder that holds files cannot be replaced, and none replaces a file
+    os.replace(temp, path)
+    _fsync(path.parent)
+
 # %% ../nbs/00b_utils.ipynb #470bbb43
 @contextmanager
 def replacing(
     path:str|Path,  # the file or folder to write; its parents are made
 ):                  # yields a temporary sibling with the same suffix, which does not exist yet
     "Write to the yielded path: it takes `path`'s place if the block succeeds and vanishes if it fails"
-    path = Path(path).absolute(); path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".tmp-*.{path.name}"):       # what a killed process left behind
-        pid = left.name.split("-")[1]
-        if pid.isdigit() and not _alive(int(pid)): _remove(left)
+    path = Path(path).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
     temp, old = (path.with_name(f".tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}.{path.name}") for _ in range(2))
     try:
         yield temp
-        if not temp.exists(): raise FileNotFoundError(f"Nothing was written to {temp.name}, so {path.name} stays as it was.")
+        if not temp.exists():
+            raise FileNotFoundError(f"Nothing was written to {temp.name}, so {path.name} stays as it was.")
         for p in ([temp, *temp.rglob("*")] if temp.is_dir() else [temp]): _fsync(p)
-        in_the_way = path.is_dir() or temp.is_dir() and path.exists()
-        if in_the_way: os.replace(path, old)                   # a folder that holds files cannot be replaced, and none replaces a file
-        os.replace(temp, path); _fsync(path.parent)
-    finally: _remove(temp); _remove(old)
+        _move_over(temp, path, old)
+    finally:
+        _remove(temp)
+        _remove(old)
 
 # %% ../nbs/00b_utils.ipynb #a52117e6
 class Section(BaseModel):
     "Base of all configuration sections: frozen; unknown keys, NaN and infinity are refused"
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True, protected_namespaces=())
 
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, data):
         if data is None: return {}      # an empty section of a YAML file
-        if isinstance(data, dict):
-            names = [n for k, f in cls.model_fields.items() for n in {k: 0, f.alias or k: 0}]
-            for key in data:
-                if key not in names: raise unknown(f"{cls.__name__.removesuffix('Config').lower()} key".strip(), key, names)
+        if not isinstance(data, dict): return data
+        names = [*cls.model_fields, *(f.alias for f in cls.model_fields.values() if f.alias)]
+        for key in data:
+            if key not in names: raise unknown(f"{cls.__name__.removesuffix('Config').lower()} key".strip(), key, names)
         return data
 
 # %% ../nbs/00b_utils.ipynb #d76faffb
@@ -143,7 +160,7 @@ def libc():
 
 # %% ../nbs/00b_utils.ipynb #b36127e0
 def release_memory():
-    "Hand memory that was freed, but is still held, back to the system: pyarrow keeps what it parsed, and glibc the gaps between what lives"
+    "Hand memory that was freed back to the system: pyarrow holds what it parsed, glibc the gaps between what lives"
     pa.default_memory_pool().release_unused()
     if hasattr(libc(), "malloc_trim"): libc().malloc_trim(0)   # not every C library has it
 
@@ -159,7 +176,7 @@ def free_memory(device)->int: # bytes; device: torch's
 # %% ../nbs/00b_utils.ipynb #fb9993a3
 @contextmanager
 def kept_buffers():
-    "In a loop each step frees what the next allocates: glibc keeps large blocks until the end, where it would hand each back at once"
+    "For loops whose steps free what the next allocates: glibc keeps large blocks, and hands them back at the end"
     if not hasattr(libc(), "mallopt"):   # another C library
         yield
         return
@@ -181,18 +198,22 @@ def _process(pid:int):
     try: return psutil.Process(pid)
     except psutil.NoSuchProcess: return None
 
+# %% ../nbs/00b_utils.ipynb #99c3c278
 def parent_lives()->bool:
     "Whether the process that $RECSYS_PARENT names still runs; True where none is named"
     import psutil
     given = os.environ.get(PARENT)
     if not given: return True
-    if not given.isdigit(): raise ValueError(f"${PARENT} is {given!r}; expected the number of a process, as `recsys run` sets it. Unset it.")
+    if not given.isdigit():
+        raise ValueError(f"${PARENT} is {given!r}; expected the number of a process, as `recsys run` sets it. "
+                         "Unset it.")
     if int(given) == os.getpid(): return True
     process = _process(int(given))
     if os.name == "posix" and os.getppid() == int(given): return True   # an orphan gets another parent at once
     try: return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess: return False
 
+# %% ../nbs/00b_utils.ipynb #3bdde41a
 def stop_if_orphaned():
     "End this process at once, before it writes anything more, if the one that it works for is gone"
     if not parent_lives(): os._exit(1)
