@@ -60,6 +60,7 @@ def _histories_of_parts(split):
     def by_user(rows): return rows if (rows.user.diff() >= 0).all() else rows[torch.argsort(rows.user, stable=True)]
     return [histories(by_user(part), split.catalogue.n_users) for part in split.parts]
 
+# %% ../nbs/05c_candidates.ipynb #87fd5145
 def _draw(split, users, n, popularity, seed, budget_mb):
     "[m] items drawn for the users, one user after the other; and how many each got [users]"
     n_items, parts = split.catalogue.n_items, _histories_of_parts(split)

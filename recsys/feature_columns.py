@@ -226,12 +226,14 @@ def vector_column(rule:Rule, x:np.ndarray # [n, d]
     "Rows of numbers as a column"
     return Column("vector", torch.tensor(x, dtype=torch.float32), None, (), rule)
 
+# %% ../nbs/01d_feature_columns.ipynb #adc60c4a
 def fit_cyclic(name:str, config:FeatureConfig, values:pd.Series)->Rule:
     "The length of the round; nothing of it depends on the values"
     period = config.period if config.period is not None else name
     if isinstance(period, str) and period not in _PLACE_OF_TIME: raise unknown("period", period, _PLACE_OF_TIME)
     return Rule(name, config.model_copy(update={"period": period}))
 
+# %% ../nbs/01d_feature_columns.ipynb #2b33f73b
 def read_cyclic(rule:Rule, values:pd.Series)->Column:
     "Sine and cosine; a value that is missing is the middle of the circle"
     period, x = rule.config.period, as_numbers(values, rule.name)

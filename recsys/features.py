@@ -34,6 +34,7 @@ def _check_unused(side, name, config):
         raise ValueError(f"features.{side}.{name}: {needless[0]} has no effect on a column of kind {config.kind!r}. "
                          "Leave it out.")
 
+# %% ../nbs/02a_features.ipynb #36e9f8e9
 class FeaturesConfig(Section):
     "Which columns of items, users and moments a model is told; a name alone stands for its kind: `genres: tags`"
     items:dict[str, FeatureConfig] = Field({}, description="feature -> kind, or a section with kind, column …")
@@ -71,11 +72,13 @@ def _part_of(frame, config, columns):
     "The columns that a feature is made of: a frame for vectors, else one series"
     return frame[columns] if config.kind == "vector" else frame[columns[0]]
 
+# %% ../nbs/02a_features.ipynb #d6c4107b
 def _read_again(column, frame):
     "Further rows of a column, by its rule"
     rule = column.rule
     return _READ[rule.config.kind](rule, _part_of(frame, rule.config, rule.columns))
 
+# %% ../nbs/02a_features.ipynb #e0441c01
 def _cat_columns(columns):
     "The rows of several columns, one after the other"
     first, values = columns[0], torch.cat([c.values for c in columns])
@@ -114,7 +117,7 @@ class Features:
         return self.map(lambda column: _read_again(column, frame))
 
     def given(self, values:dict)->"Features": # one row
-        "What somebody says of themselves: name of a feature -> value; what is not said is missing"
+        "What a user says of themselves: name of a feature -> value; what is not said is missing"
         for name in values:
             if name not in self.columns: raise unknown("feature", name, self.columns)
         named = {self[name].rule.columns[0]: [value] for name, value in values.items()}
@@ -127,6 +130,7 @@ def _no_column(column, name, table, frame):
     return ValueError(f"features.{table}.{name}: the table of {table} has no such column. {error} "
                       f"Give a table with it in data.{table}, or leave the feature out.")
 
+# %% ../nbs/02a_features.ipynb #3496baa8
 def fit_features(
     frame:pd.DataFrame,      # one row a code
     config:dict,             # name -> FeatureConfig
@@ -153,12 +157,14 @@ def _tensors_of(name, column):
         tensors[f"{name}/rule/{key}"] = torch.tensor(np.ascontiguousarray(numbers, dtype=np.float64))
     return tensors
 
+# %% ../nbs/02a_features.ipynb #5970ffc5
 def _about(column):
     "The rest of it, as JSON takes it"
     config = column.rule.config.model_dump(mode="json", exclude_unset=True)
     return {"kind": column.kind, "vocabulary": list(column.vocabulary), "words": list(column.rule.vocabulary),
             "config": config}
 
+# %% ../nbs/02a_features.ipynb #346df1ed
 def save_features(features:Features, path:str|Path): # path.safetensors and path.json
     "Write the columns and the rules by which they were read"
     from safetensors.torch import save_file
@@ -227,6 +233,7 @@ def _vector_file(config, key, ids, name, side):
                          f"Ids there look like {frame[key].iloc[0]!r}.")
     return found
 
+# %% ../nbs/02a_features.ipynb #805d587f
 def _by_code(table, key, ids, wanted, side):
     "The table in the order of codes, with the files of vectors beside it"
     frame = table.set_index(key).reindex(ids)

@@ -109,11 +109,13 @@ def _equal_neighbours(user, value):
     "[n-1] bool: which rows have the user and the value of the row before"
     return (user[1:] == user[:-1]) & (value[1:] == value[:-1])
 
+# %% ../nbs/06f_lists.ipynb #93362dd7
 def _in_order(user, value):
     "Whether rows are by user, then ascending by value"
     later, same = user[1:] > user[:-1], user[1:] == user[:-1]
     return (later | same & (value[1:] >= value[:-1])).all()
 
+# %% ../nbs/06f_lists.ipynb #be6c1634
 def _best_first(recs, coded, seed):
     "The order of rows by user, then rank, or score and `hash_key`"
     user, kind = coded.user, "rank" if "rank" in recs else "score"
@@ -145,6 +147,7 @@ class _Rows:
     repeat:np.ndarray  # [n] bool: the item stands higher in the list
     by_rank:bool       # whether ranks were given
 
+# %% ../nbs/06f_lists.ipynb #0c05bb21
 def _sorted_rows(recs, coded, to_find, seed):
     "The rows of `recs`, in order"
     order = _best_first(recs, coded, seed)

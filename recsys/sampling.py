@@ -59,7 +59,7 @@ def popularity_law(
 
 # %% ../nbs/03_sampling.ipynb #6a58a509
 def draw_any(n:int, n_items:int, law:Tensor|None, generator:torch.Generator)->Tensor: # [n]
-    "Items uniformly, or by a law; whoever asks"
+    "Items for any user: uniformly, or by a law"
     device = generator.device
     if law is None: return torch.randint(n_items, (n,), generator=generator, device=device)
     u = torch.rand(n, generator=generator, device=device)

@@ -100,6 +100,7 @@ def resolve_device(device:str # auto, cpu or cuda
                          "Use 'auto' or 'cpu', or install a CUDA build of torch.")
     return device
 
+# %% ../nbs/05_training.ipynb #dfbcd05a
 def resolve(
     config:TrainingConfig,
     model:Recommender,
@@ -448,6 +449,7 @@ def _draw_history(history, metric, best_epoch):
     caption(axes[0, 0], title, "epoch", "training loss")
     return fig
 
+# %% ../nbs/05_training.ipynb #a844cfa1
 def plot_history(history:pd.DataFrame, metric:str, best_epoch:int):
     "Loss and validation metric over the epochs, the chosen epoch marked; returns the figure"
     from recsys.plots import themed
