@@ -198,7 +198,7 @@ def show_evaluations(
     title:str,
 ):
     "Tables of metrics and of what the audit found"
-    from recsys.evaluation import audit_table
+    from recsys.audit import audit_table
     from recsys.names import protocol_name
     for protocol, (evaluation, more) in results.items():
         frame = (_rating_frame if evaluation.protocol == "rating" else _metrics_frame)(evaluation)

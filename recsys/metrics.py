@@ -90,7 +90,8 @@ def check_ks(ks)->tuple[int, ...]:
     "The cut-offs, checked: whole numbers from 1, ascending, each once"
     whole = all(not isinstance(k, bool) and int(k) == k and k >= 1 for k in ks)
     if not len(ks) or not whole or sorted(set(ks)) != list(ks):
-        raise ValueError(f"Cut-offs ks = {list(ks)}; expected whole numbers from 1, ascending, each once, as in [1, 5, 10, 20]")
+        raise ValueError(f"Cut-offs ks = {list(ks)}; expected whole numbers from 1, ascending, each once, "
+                         "as in [1, 5, 10, 20]")
     return tuple(int(k) for k in ks)
 
 # %% ../nbs/05b_metrics.ipynb #847a6991
@@ -106,7 +107,8 @@ def rank_metrics(
     "Every metric of `METRICS` at every cut-off, one value a user"
     ks = check_ks(ks)
     if hits.shape[1] < ks[-1]:
-        raise ValueError(f"Lists of {hits.shape[1]} cannot be cut at {ks[-1]}: pad them to {ks[-1]} places with misses.")
+        raise ValueError(f"Lists of {hits.shape[1]} cannot be cut at {ks[-1]}: "
+                         f"pad them to {ks[-1]} places with misses.")
     if (n_test < 1).any():
         raise ValueError(f"{int((n_test < 1).sum())} users have nothing to be found, so no metric is defined for them. "
                          "Leave them out and count them.")
@@ -180,7 +182,7 @@ def share_interval(
     found:Tensor,   # [users] successes
     trials:Tensor,  # [users] trials, at least 1
 )->tuple[float, float, float]: # mean, low, high
-    "A share of trials that belong to users, with Wilson's interval for the effective number of trials (Korn & Graubard, 1998)"
+    "A share of users' trials, with Wilson's interval for the effective number of trials (Korn & Graubard, 1998)"
     found, trials = found.double(), trials.double()
     n, total = len(found), trials.sum().item()
     share = found.sum().item()/total
@@ -196,7 +198,7 @@ def mean_interval(
     weights:Tensor|None=None,  # [users] rows behind each value; None: one each
     within:tuple[float, float]|None=None, # where a mean can lie, as of `metric_range`; None: anywhere
 )->tuple[float, float, float]: # mean, low, high
-    "Mean over rows and its 95 % interval with users as the unit: normal, cut at `within`; of values that are all 0 or 1, Wilson's"
+    "Mean over rows and its 95 % interval with users as the unit: normal, cut at `within`; of zeros and ones, Wilson's"
     is_share = within == (0, 1) and weights is None and ((values == 0) | (values == 1)).all()
     if is_share: return share_interval(values, torch.ones_like(values))
     w = torch.ones_like(values) if weights is None else weights.to(values.dtype)
@@ -219,7 +221,7 @@ def tell_apart(
     other:tuple,  # of another, with other users
     pairs:int=1,  # how many pairs of groups this one was picked from
 )->bool:
-    "Whether the interval of the difference leaves out 0 (MOVER; Zou & Donner, 2008), at 5 % over all pairs (Bonferroni)"
+    "Whether the difference's interval leaves out 0 (MOVER; Zou & Donner, 2008), at 5 % over all pairs (Bonferroni)"
     better, worse = (one, other) if one[0] > other[0] else (other, one)
     (m, low, high), (m2, low2, high2) = better, worse
     if low == high or low2 == high2: return False   # an interval without width knows nothing of its spread

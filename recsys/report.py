@@ -15,7 +15,8 @@ import numpy as np, pandas as pd, torch
 from .beyond import beyond_table
 from .config import Config
 from .data import USER, Tables, item_word
-from .evaluation import Evaluation, audit_table
+from .evaluation import Evaluation
+from .audit import audit_table
 from .names import protocol_name
 from .experiment import Result, beyond_lists, by_code, log, summarize
 from .html import duration, folded, heading, intervals, number, table, tile, tile_row, with_interval
