@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..encoding import Histories, histories
 from ..kernels import length_buckets
 from .base import Reads, register
-from .ncf import MF, MFConfig
+from .factorization import MF, MFConfig
 from ..sampling import WholeHistories
 
 # %% ../../nbs/04_models/02a_stars.ipynb #fd0abdfe
