@@ -191,13 +191,14 @@ def register(cls):
     _REGISTRY[cls.name] = cls
     return cls
 
-# %% ../../nbs/04_models/00_base.ipynb #e253e6ca
+# %% ../../nbs/04_models/00_base.ipynb #9220e22d
 def registry()->dict: # name -> class
     "All models: every module beside this one is imported once"
     package = importlib.import_module("recsys.models")
     for m in pkgutil.iter_modules(package.__path__): importlib.import_module(f"recsys.models.{m.name}")
     return package.base._REGISTRY
 
+# %% ../../nbs/04_models/00_base.ipynb #179e57b7
 def model_class(name:str)->type: # a Recommender
     "The class registered as `name`"
     models = registry()
@@ -210,6 +211,7 @@ def model_config(section:dict # `name` and the model's own keys
     "The section validated by the model that it names"
     return model_class(section.get("name", "")).Config.model_validate(section)
 
+# %% ../../nbs/04_models/00_base.ipynb #aaebba10
 def create(
     section:dict|ModelConfig,
     catalogue:Catalogue,
@@ -308,6 +310,7 @@ def state_shapes(model:Recommender)->dict: # name -> (sizes, dtype); a size of N
     "What the file of such a model holds"
     return {name: (model.sizes.get(name, tuple(t.shape)), t.dtype) for name, t in model.state_dict().items()}
 
+# %% ../../nbs/04_models/00_base.ipynb #ce4739f3
 def check_tensor(t:Tensor, name:str, sizes:tuple, dtype:torch.dtype, path:Path):
     "`ValueError` unless the tensor has these sizes, of which None is any, and this type"
     fits = t.ndim == len(sizes) and all(want in (None, have) for want, have in zip(sizes, t.shape))
@@ -399,4 +402,4 @@ class Popularity(Recommender):
     def score(self, query, items=None):
         counts = self.counts if items is None else self.counts[items]
         return counts.expand(len(query), -1)
-    def exportable(self, people): return LikesNetwork(self.counts), "history"
+    def exportable(self, users): return LikesNetwork(self.counts), "history"

@@ -21,7 +21,7 @@ from ..preprocessing import Split
 from ..ranking import GOLDEN, mix_
 from ..sampling import side_by_side
 
-# %% ../../nbs/04_models/01_baselines.ipynb #7dfb08dc
+# %% ../../nbs/04_models/01_baselines.ipynb #f81026cc
 def as_split(
     likes:Tensor,   # [n_users, n_items] of 0 and 1
     **columns,      # of `Interactions`, one value a like
@@ -31,6 +31,7 @@ def as_split(
     train = Interactions(user, item, torch.ones(len(user), dtype=torch.bool), torch.arange(len(user)), **columns)
     return Split(train, train[:0], train[:0], Catalogue.blank(*likes.shape))
 
+# %% ../../nbs/04_models/01_baselines.ipynb #49ba6e02
 def fitted(split:Split, **section)->Recommender:
     "A model of that section, fitted"
     model = create(section, split.catalogue)
@@ -83,6 +84,7 @@ def liked(h:Histories)->Histories:
     "The histories without what was rated low"
     return h if h.positive is None else h.keep(h.positive)
 
+# %% ../../nbs/04_models/01_baselines.ipynb #a5ee83f3
 def opinions(h:Histories)->tuple[Histories, Tensor|None]: # 1 for a like and -1 for a dislike; None: all are likes
     "The entries that count: likes, and what was said to be disliked"
     if h.disliked is None: return liked(h), None
@@ -186,7 +188,7 @@ def check_history_model(
     if (network := model.exportable(query)) is not None: _check_network(network[0], query, s, popular, close)
     return model
 
-# %% ../../nbs/04_models/01_baselines.ipynb #a2c98b68
+# %% ../../nbs/04_models/01_baselines.ipynb #3a725a8a
 def _check_items(model, query, s, close):
     "Scores of some items are those of all, and the explanation of a score adds up to it"
     rows, items = torch.arange(len(query)*2).reshape(2, -1) % s.shape[1]
@@ -196,6 +198,7 @@ def _check_items(model, query, s, close):
     explained = model.explain(query, rows, items)
     if explained is not None: close(explained.sum(1), s[rows, items])
 
+# %% ../../nbs/04_models/01_baselines.ipynb #c5395e83
 def _check_network(network, query, s, popular, close):
     "The network for other programs gives the same scores"
     h = liked(query.histories)

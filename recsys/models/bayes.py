@@ -81,11 +81,12 @@ class Law:
     ridge:Tensor      # scalar, of coef[1:]
     def mean(self, z:Tensor)->Tensor: return self.coef[0] + z@self.coef[1:]   # [n, d]
 
-# %% ../../nbs/04_models/02b_bayes.ipynb #802299bc
+# %% ../../nbs/04_models/02b_bayes.ipynb #02f5d804
 def gamma(shape:Tensor, rate:Tensor, generator:torch.Generator)->Tensor:
     "Draws of Gamma(shape, rate)"
     return torch._standard_gamma(shape, generator=generator)/rate
 
+# %% ../../nbs/04_models/02b_bayes.ipynb #0a5e204b
 def wishart_root(
     scatter:Tensor,   # [d, d]; the mean of the draws is its inverse times `degrees`
     degrees:int,

@@ -209,6 +209,7 @@ class MFConfig(PairConfig):
     item_bias:bool = Field(True, description="a level per item")
     global_bias:bool = Field(True, description="a level for all")
 
+# %% ../../nbs/04_models/01e_factorization.ipynb #edab6d82
 def level_of(half:tuple)->Tensor: # [.., 1]
     "The bias of a half, or 0"
     return half[1] if len(half) > 1 else torch.zeros_like(half[0][..., :1])

@@ -39,15 +39,17 @@ def with_dislikes(
     weight = torch.cat([torch.ones_like(clash[..., :1]), ~clash], -1).float()
     return torch.cat([item[:, None], negatives], 1), target, weight
 
-# %% ../../nbs/04_models/01d_fold_in.ipynb #f9476d0e
+# %% ../../nbs/04_models/01d_fold_in.ipynb #4095ab1c
 def latest(h:Histories, n:int)->Tensor: # [nnz] bool
     "The last `n` entries of each history"
     return torch.arange(len(h.items), device=h.items.device) >= (h.offsets[1:] - n)[h.row_index()]
 
+# %% ../../nbs/04_models/01d_fold_in.ipynb #6b472401
 def is_opinion(h:Histories)->Tensor: # [nnz] bool
     "Entries that were liked, or said to be disliked"
     return h.positive if h.disliked is None else h.positive | h.disliked
 
+# %% ../../nbs/04_models/01d_fold_in.ipynb #f46a99e6
 def require_ratings(h:Histories):
     "`ValueError` unless the histories have ratings"
     if h.ratings is None:
@@ -61,6 +63,7 @@ def star_targets(model, h:Histories, keep:Tensor)->tuple: # rows [r]; items, tar
     target = model.scaled(h.ratings[keep])[:, None]
     return h.row_index()[keep], h.items[keep][:, None], target, torch.ones_like(target)
 
+# %% ../../nbs/04_models/01d_fold_in.ipynb #1edd672c
 def like_targets(model, h:Histories, keep:Tensor)->tuple: # rows [r]; items, targets and weights [r, 1+n]
     "The likes and dislikes of the entries `keep`, with negatives"
     row, item = h.row_index()[keep], h.items[keep]
@@ -70,6 +73,7 @@ def like_targets(model, h:Histories, keep:Tensor)->tuple: # rows [r]; items, tar
     disliked = None if h.disliked is None else h.disliked[keep]
     return row, *with_dislikes(item, negatives, clash.view_as(negatives), disliked)
 
+# %% ../../nbs/04_models/01d_fold_in.ipynb #d361ab43
 def targets_of(model, h:Histories)->tuple: # as of the two above
     "What the vectors of some histories should explain: of each the latest entries, at most `model.fold_longest`"
     keep = latest(h, model.fold_longest)

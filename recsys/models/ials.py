@@ -50,7 +50,7 @@ def liked_vectors(
         items, there = padded(h.select(rows))
         yield rows, V[items]*there[..., None]
 
-# %% ../../nbs/04_models/01c_ials.ipynb #864ef149
+# %% ../../nbs/04_models/01c_ials.ipynb #6526da9b
 def matrices(
     base:Tensor,   # [d, d]
     mine:Tensor,   # [b, longest, d]
@@ -61,6 +61,7 @@ def matrices(
     A.diagonal(dim1=1, dim2=2).add_(lam[:, None])
     return A
 
+# %% ../../nbs/04_models/01c_ials.ipynb #15d2c9aa
 def systems(h:Histories, V:Tensor,
     lam:Tensor,       # [n] ridge of each row
     alpha0:float,

@@ -60,6 +60,7 @@ class ItemWeights(HistoryModel):
 class EASEConfig(ModelConfig):
     l2:float = Field(300., gt=0, description="penalty on the squared weights, in likes")
 
+# %% ../../nbs/04_models/01b_linear.ipynb #18941dea
 @register
 class EASE(ItemWeights):
     "Linear autoencoder without self-weights, in closed form (Steck 2019)"

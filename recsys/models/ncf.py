@@ -113,6 +113,7 @@ class ResMLPConfig(MLPConfig):
                              "so all must be equally wide, as in [64, 64, 64]")
         return self
 
+# %% ../../nbs/04_models/02_ncf.ipynb #148fa4ed
 @register
 class ResMLP(MLP):
     "A multi-layer perceptron whose layers add to their input (He et al. 2016)"

@@ -79,6 +79,7 @@ def column_weights(
     if kind in ("tfidf", "bm25"): return (A.shape[0]/(1 + count)).log()
     return torch.ones(A.shape[1], device=A.device)
 
+# %% ../../nbs/04_models/01a_neighbours.ipynb #e84e0451
 def row_of_entries(A:Tensor)->Tensor: # [entries]
     "The row that each entry of a sparse matrix stands in"
     return torch.arange(len(A), device=A.device).repeat_interleave(A.crow_indices().diff())
@@ -105,12 +106,14 @@ def norms(A:Tensor, kind:str # [n, m] sparse, weighted
     total = torch.bincount(row_of_entries(A), A.values().double().square(), minlength=len(A))
     return (total if kind == "jaccard" else total.sqrt()).float()
 
+# %% ../../nbs/04_models/01a_neighbours.ipynb #8587f75b
 def divided(s:Tensor, a:Tensor, b:Tensor, kind:str)->Tensor:
     "Products `s` as similarities, between rows of the norms `a` and `b`, broadcast against `s`"
     if kind == "bm25": return s
     by = a + b - s if kind == "jaccard" else a*b
     return s/by.clamp(min=1e-12)
 
+# %% ../../nbs/04_models/01a_neighbours.ipynb #89bc90c9
 def shrunk(s:Tensor, common:Tensor, shrink:float)->Tensor:
     "Similarities between rows with few `common` entries, made smaller"
     return s*common/(common + shrink)

@@ -30,6 +30,7 @@ def damped_means(
     total = torch.zeros(n, device=value.device).index_add_(0, index, value)
     return total/(torch.bincount(index, minlength=n) + k).clamp(min=1)
 
+# %% ../../nbs/04_models/02a_stars.ipynb #bbfc777e
 def biases(
     user:Tensor,     # [n] codes
     item:Tensor,     # [n] codes
