@@ -68,7 +68,7 @@ lab: setup ## JupyterLab on nbs/
 	$(BIN)/jupyter lab --notebook-dir=nbs $(if $(filter 0,$(shell id -u)),--allow-root)
 
 STORE := sqlite:///$(CURDIR)/data/mlflow/mlflow.db
-RUNS := import sys; from recsys.experiment import runs_page; print("The runs, once the server is up:", runs_page(sys.argv[1]), flush=True)
+RUNS := import sys; from recsys.tracking import runs_page; print("The runs, once the server is up:", runs_page(sys.argv[1]), flush=True)
 mlflow: setup ## MLflow's page on data/mlflow; the link that opens on the runs comes first (PORT=5000)
 	@mkdir -p data/mlflow
 	@RECSYS_OUT= $(BIN)/python -c '$(RUNS)' $${PORT:-5000}

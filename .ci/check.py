@@ -122,7 +122,8 @@ def readme_in_step():
 ACCEPT = """
 import sys
 from pathlib import Path
-from recsys.experiment import compare_config, configure, read_config
+from recsys.config import configure, read_config
+from recsys.execution import compare_config
 from recsys.insights import insights_config
 from recsys.leaderboard import read_leaderboard
 from recsys.search_space import sweep_config

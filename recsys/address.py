@@ -17,7 +17,8 @@ from types import SimpleNamespace
 from urllib.parse import parse_qsl, urlencode
 import numpy as np
 from .utils import unknown
-from .reranking import has_years, shown
+from .reranking import has_years
+from .words import shown
 from .cards import cards
 
 # %% ../nbs/07k_address.ipynb #20f424bb

@@ -22,9 +22,12 @@ from .comparison import align, paired_t
 from .run_comparison import pool
 from .data import USER
 from .utils import replacing, unknown
-from .metrics import mean_interval, metric_name, metric_range
-from .experiment import Config, configure, evaluate_all, new_model, prepare, validator, with_values
-from .metrics import LOWER_IS_BETTER
+from .metrics import mean_interval, metric_range
+from .names import metric_name
+from .config import Config, configure, with_values
+from .experiment import evaluate_all, new_model, validator
+from .prepare import prepare
+from .names import LOWER_IS_BETTER
 from .training import fit
 
 # %% ../nbs/08e1_arms.ipynb #0b4e0e46

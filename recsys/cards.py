@@ -10,7 +10,7 @@ __all__ = ['SIZES', 'ORDER', 'FIGURES', 'article_first', 'split_title', 'letter_
 import math, re, unicodedata, zlib
 from dataclasses import dataclass
 import pandas as pd
-from .reranking import shown
+from .words import shown
 
 # %% ../nbs/07j_cards.ipynb #a880a91f
 _ARTICLES = "The|An?|L[aeo]s?|L'|Il|I|El|Der|Die|Das|Une?"

@@ -12,7 +12,7 @@ import numpy as np, pandas as pd, torch
 from scipy.stats import binomtest
 from .comparison import p_text
 from .data import ITEM, USER
-from .evaluation import protocol_name
+from .names import protocol_name
 from .metrics import share_interval, tell_apart
 from .plots import PALETTE, STYLES, canvas, caption, clip, legend_below, percent, themed
 from .run_comparison import Comparison, RunValues

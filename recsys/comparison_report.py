@@ -11,12 +11,12 @@ __all__ = ['Published', 'CompareConfig', 'published_table', 'result_frame', 'pai
 import html, re
 import numpy as np, pandas as pd
 from pydantic import Field, field_validator
-from .comparison import p_text, tile, tile_row, with_interval
+from .comparison import p_text
 from .comparison_figures import cost_table
-from .metrics import metric_name
-from .evaluation import parse_protocol, protocol_name
-from .run_comparison import Comparison, deviation, flat_keys
-from .utils import Section, unknown
+from .html import heading as title_and_facts, tile, tile_row, with_interval
+from .names import metric_name, parse_protocol, protocol_name
+from .run_comparison import Comparison, deviation
+from .utils import Section, flatten, unknown
 
 # %% ../nbs/06h_comparison_report.ipynb #7879b3d3
 class Published(Section):
@@ -171,8 +171,9 @@ def value_text(value):
 
 # %% ../nbs/06h_comparison_report.ipynb #7f550b29
 def compared_keys(run):
-    "The keys that a user set: not the name, and not what the run resolved by itself"
-    return {k: v for k, v in flat_keys(run.config).items() if k != "name" and not k.startswith("resolved.")}
+    "The keys that a user set: not the name, not what the run resolved by itself, and no section that is empty"
+    keys = flatten(run.config)
+    return {k: v for k, v in keys.items() if k != "name" and v != {} and not k.startswith("resolved.")}
 
 # %% ../nbs/06h_comparison_report.ipynb #72c23259
 def differing_keys(c:Comparison)->pd.DataFrame:
@@ -198,9 +199,8 @@ def heading(c:Comparison, title:str|None=None, note:str="")->str: # HTML
         "runs": len(c.runs), "metric": c.metric_name, "protocol": protocol_name(c.protocol),
         "data": first.metrics["data"].get("name") or first.config["data"].get("path"),
         "split": first.config["split"]["name"].replace("_", " "), "users": f"{len(c.frame):,}"}
-    about = " · ".join(f"{key} <b>{html.escape(str(value))}</b>" for key, value in facts.items())
     below = f"<p>{html.escape(note)}</p>" if note else ""
-    return f"<h1>{html.escape(title or ' / '.join(c.runs))}</h1><p class='about'>{about}</p>{below}"
+    return title_and_facts(title or " / ".join(c.runs), facts) + below
 
 # %% ../nbs/06h_comparison_report.ipynb #65c77e80
 def best_tile(c):

@@ -13,8 +13,8 @@ from pathlib import Path
 from pydantic import ValidationError, field_validator, model_validator
 from .utils import Section, unknown
 from .arms import Arm, grid, run_study
-from .experiment import DataConfig, explain
-from .models.base import runs_folder
+from .config import DataConfig, explain
+from .utils import runs_folder
 
 # %% ../nbs/08e3_insights.ipynb #791dcdaa
 GRIDS = ("inner", "drawn", "network", "stars", "ease", "ials", "item-knn")   # what is tuned by itself

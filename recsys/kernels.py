@@ -23,6 +23,12 @@ def bags(
     sum_them, scale_by_frequency, sparse_gradient = 0, False, False
     return torch._embedding_bag(table, index, start, scale_by_frequency, sum_them, sparse_gradient, weights)[0]
 
+# %% ../nbs/03a_kernels.ipynb #ae833c67
+def _sorted(index, n):
+    "An order by index, and where each of the n begins"
+    count = torch.bincount(index, minlength=n)
+    return index.int().argsort(stable=True), count.cumsum(0) - count
+
 # %% ../nbs/03a_kernels.ipynb #d01842a0
 class Pairs:
     "Which rows of two tables meet: `user` [b] of the one with each of `item` [b, m] of the other"
@@ -53,11 +59,6 @@ class Pairs:
         "The same by item"
         return _sorted(self.item.flatten(), self.n_items)
 
-def _sorted(index, n):
-    "An order by index, and where each of the n begins"
-    count = torch.bincount(index, minlength=n)
-    return index.int().argsort(stable=True), count.cumsum(0) - count
-
 # %% ../nbs/03a_kernels.ipynb #c4a0f74d
 class PairDot(torch.autograd.Function):
     "[n_users, d] and [n_items, d] -> [b, m]"
@@ -67,7 +68,8 @@ class PairDot(torch.autograd.Function):
         ctx.pairs = pairs
         b, m = pairs.item.shape
         mine, bag_begins = user.index_select(0, pairs.user), torch.arange(0, b*m, m)
-        # the gradient of a bag's weights is the product of its sum's gradient with each row: inner products of what meets
+        # the gradient of a bag's weights is the product of its sum's gradient with each row:
+        # inner products of the rows that meet
         products = torch.ops.aten._embedding_bag_per_sample_weights_backward
         return products(mine, item, pairs.item.flatten(), bag_begins, pairs.row, 0).view(b, m)
     @staticmethod
@@ -104,11 +106,12 @@ class PairSum(torch.autograd.Function):
 def add(
     user:Tensor, item:Tensor,   # as in `dot`
     pairs:Pairs|None=None,
-)->Tensor:                      # [.., d]; with `pairs` [b·m, d], for a view into [b, m, d] could not well be changed in place
-    "Sums"
+)->Tensor:                      # [.., d]; with `pairs` [b·m, d]
+    "Sums; one row a pair, since a layer behind it works in place, which a view into [b, m, d] would not allow"
     if pairs is None: return user + item
     return PairSum.apply(user, item, pairs) if user.is_cpu else add(*pairs.rows(user, item)).flatten(0, 1)
 
+# %% ../nbs/03a_kernels.ipynb #9ceb47c3
 def shaped(
     x:Tensor,            # [.., 1] of what `add` gave
     pairs:Pairs|None,
@@ -144,20 +147,23 @@ def _limits(p:float)->Tensor: # [_BLOCK] bytes
     "Bytes below which a neuron is dropped: their mean is 256 p"
     return (torch.arange(_BLOCK + 1, dtype=torch.float64)*p*256).floor().diff().to(torch.uint8)
 
+# %% ../nbs/03a_kernels.ipynb #c7d5aa6c
 class DropReLU(torch.autograd.Function):
     "ReLU and dropout of h [.., d] in place, without dropout's factor 1/(1-p)"
     @staticmethod
     def forward(ctx, h, p): # p: the share to drop
         ctx.mark_dirty(h)
         flat = h.view(-1).relu_()
-        words = np.random.SFC64(int(torch.randint(2**62, ())))   # ten times as fast as torch's generator, and seeded by it
+        # ten times as fast as torch's generator, and seeded by it
+        words = np.random.SFC64(int(torch.randint(2**62, ())))
         for some in flat.split(_BLOCK):
             bits = torch.from_numpy(words.random_raw(-(-len(some)//8))).view(torch.uint8)[:len(some)]
             some.mul_((bits >= _limits(p)[:len(some)]).view(torch.uint8).float())
         ctx.save_for_backward(h)
         return h
     @staticmethod
-    def backward(ctx, grad): return torch.ops.aten.threshold_backward(grad, ctx.saved_tensors[0], 0), None
+    def backward(ctx, grad):
+        return torch.ops.aten.threshold_backward(grad, ctx.saved_tensors[0], 0), None
 
 # %% ../nbs/03a_kernels.ipynb #cb1403c8
 def length_buckets(

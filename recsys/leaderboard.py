@@ -23,10 +23,13 @@ from .comparison_figures import cost_table
 from .comparison import p_text
 from .comparison_report import published_table
 from .run_comparison import read_run
-from .comparison import with_interval
+from .html import with_interval
 from .utils import Section, replacing, under_root, unknown
-from .metrics import metric_name
-from .experiment import Config, configure, explain, outputs, ran, read_config, run_all, through_papermill
+from .names import metric_name
+from .config import Config, configure, explain, read_config
+from .runs import outputs, ran
+from .experiment import run_all
+from .execution import through_papermill
 from .search_space import space_text, sweep_config
 from .sweep import best_sections, outcome_line, search, to_yaml
 

@@ -11,10 +11,10 @@ __all__ = ['LEAST', 'Entry', 'ModelList', 'count', 'headline_scores', 'about_lin
 import asyncio
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from weakref import WeakKeyDictionary
 import torch
-from .recommendation import known_query, new_query
-from .reranking import ListOptions, has_years, shown
+from .recommendation import known_query, new_query, once_per_run
+from .reranking import ListOptions, has_years
+from .words import shown
 from .batching import Busy
 from .serving import explains_itself
 from .cards import Card, cards
@@ -54,7 +54,7 @@ def count(n:int, thing:str, things:str|None=None)->str:
 
 def headline_scores(about:dict, word:str)->str:
     "The two test figures people ask for first, of the first protocol that has any"
-    from recsys.metrics import headline_metrics, metric_name   # heavy: only when a page is made
+    from recsys.names import headline_metrics, metric_name   # heavy: only when a page is made
     measured = {"rating": "Its stars on the test: ", "full": f"Ranking all {word}s on the test: "}
     for protocol, figures in about["test"].items():
         names = [name for name in headline_metrics(figures) if name in figures][:2]
@@ -108,14 +108,9 @@ def options_of(loaded, home, state:State)->ListOptions:
         niche=state.niche)
 
 # %% ../nbs/07l_model_lists.ipynb #c2419d99
-_hears_dislikes = WeakKeyDictionary()   # run -> whether its scores move with a dislike
-
+@once_per_run
 def hears_dislikes(run)->bool:
     "Whether a dislike moves the scores of the other items; the two best known items try it out"
-    if run not in _hears_dislikes: _hears_dislikes[run] = _try_dislike(run)
-    return _hears_dislikes[run]
-
-def _try_dislike(run):
     known = run.counts.argsort(descending=True, stable=True)
     like, dislike, rest = known[:1].tolist(), known[1:2].tolist(), known[2:]
     with torch.no_grad():

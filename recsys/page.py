@@ -12,10 +12,10 @@ from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from types import SimpleNamespace
-from weakref import WeakKeyDictionary
 import pandas as pd, torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from .reranking import a_word, shown
+from .recommendation import once_per_run
+from .words import a_word, shown
 from .cards import cards, genre_class
 from .address import PICKS, diversifies, n_filters, read, undone
 from .model_lists import count, model_list
@@ -23,14 +23,9 @@ from .model_lists import count, model_list
 # %% ../nbs/07d_page.ipynb #d3028739
 SHELF = 12   # items to start with
 
-_shelves = WeakKeyDictionary()   # run -> its shelf; a run that is replaced takes it along
-
+@once_per_run
 def shelf(run)->list: # item codes
     "The most popular item of each genre, then whatever is popular"
-    if run not in _shelves: _shelves[run] = _fill_shelf(run)
-    return _shelves[run]
-
-def _fill_shelf(run):
     popular = run.counts.argsort(descending=True, stable=True).tolist()[:2000]
     first, rest = {}, []
     for card in cards(run, popular):

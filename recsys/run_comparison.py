@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch, yaml
 from .comparison import align, compare
 from .data import ITEM, USER
-from .metrics import mean_interval, metric_name, metric_range
-from .models.base import runs_folder
+from .metrics import mean_interval, metric_range
+from .names import metric_name
 from .preprocessing import Split
 from .encoding import part_frame
-from .metrics import LOWER_IS_BETTER
-from .utils import under_root, unknown
+from .names import LOWER_IS_BETTER
+from .utils import flatten, runs_folder, under_root, unknown
 
 # %% ../nbs/06e_run_comparison.ipynb #082418ee
 def pool(
@@ -192,11 +192,6 @@ def test_rows(
     "What a run was tested on, as fingerprints"
     return {test_rows_of(single, rating) for single in run.singles}
 
-# %% ../nbs/06e_run_comparison.ipynb #916bb9ea
-def flat_keys(config:dict)->dict:
-    "Nested keys joined by dots"
-    return pd.json_normalize(config).iloc[0].to_dict()
-
 # %% ../nbs/06e_run_comparison.ipynb #b3d698ce
 def decides_test(key):
     "Whether a key of the configuration can decide which rows are tested, or how"
@@ -205,7 +200,7 @@ def decides_test(key):
 # %% ../nbs/06e_run_comparison.ipynb #ee32f2cd
 def test_settings(run):
     "What decides which rows are tested, and how: key -> value"
-    data, config = run.metrics["data"], flat_keys(run.config)
+    data, config = run.metrics["data"], flatten(run.config)
     source = {k: v for k, v in config.items() if k.startswith("data.")}
     if data.get("sha256"): source = {"data.sha256": data["sha256"]}
     return source | {k: v for k, v in config.items() if decides_test(k)} | {"data.items": data.get("items")}

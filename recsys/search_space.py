@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 from .utils import Section, unknown
-from .experiment import Config, configure, expand_runs, explain, flatten, with_values
-from .metrics import LOWER_IS_BETTER
+from .config import Config, configure, expand_runs, explain, with_values
+from .utils import flatten
+from .names import LOWER_IS_BETTER
 
 # %% ../nbs/08d1_search_space.ipynb #63f6b31a
 class Range(Section):

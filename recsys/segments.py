@@ -12,11 +12,12 @@ import numpy as np, pandas as pd, torch
 from torch import Tensor
 from .data import USER
 from .evaluation import Evaluation
-from .metrics import Truth, metric_name, metric_range
+from .metrics import Truth, metric_range
+from .names import metric_name
 from .encoding import contains, pair_keys
 from .metrics import mean_interval, share_interval, tell_apart
 from .candidates import positives
-from .evaluation import protocol_name
+from .names import protocol_name
 from .plots import PALETTE, canvas, caption, percent, themed
 from .preprocessing import Split
 from .utils import unknown

@@ -18,10 +18,12 @@ from pathlib import Path
 import torch
 from .models.base import Recommender
 from .encoding import Query
+from .features import save_catalogue
 from .preprocessing import Split
 from .split_files import save_split
-from .recommendation import NEEDED, Run, Titles, similar_items, open_run, known_query, new_query, run_folder
-from .reranking import MOST, ListOptions, because, because_in_slices, rerank
+from .recommendation import NEEDED, Run, similar_items, open_run, known_query, new_query, run_folder
+from .titles import Titles
+from .reranking import MAX_LEFT_OUT, ListOptions, because, because_in_slices, rerank
 from .batching import Batcher
 
 # %% ../nbs/07c_serving.ipynb #7cf864a0
@@ -38,6 +40,7 @@ def save_run(
     (folder/"catalogue").mkdir(parents=True)
     _rows(tables.items, "item_id", known.item_ids).to_parquet(folder/"catalogue/items.parquet")
     _rows(tables.users, "user_id", known.user_ids).to_parquet(folder/"catalogue/users.parquet")
+    save_catalogue(known, folder/"catalogue")
     save_split(split, folder/"split")
     model.save(folder/"model")
     (folder/"metrics.json").write_text(json.dumps({"test": test or {}, "seed": 0, "data": {"item": word}}))
@@ -128,7 +131,7 @@ def run_facts(run:Run, revision:str, metrics:dict)->dict:
 def try_out(loaded:LoadedRun):
     "Ask for a list for nobody, for a new user and for a known one"
     run = loaded.run
-    _ = run.same, run.latest, loaded.records   # computed once, now
+    _ = run.title_codes, run.latest, loaded.records   # computed once, now
     first_user = torch.arange(min(1, run.catalogue.n_users))
     for query in (new_query(run), new_query(run, [0]), known_query(run, first_user)):
         rerank(run, query, [ListOptions()]*len(query))
@@ -197,7 +200,7 @@ def reasons_cost(request:ListRequest)->float:
     if explains_itself(model): return request.options.k*likes/5000
     if getattr(model, "inner_product", False) and not model.predicts_stars:
         return 10*history_cost(request) if is_folded_in(request) else 2   # one vector takes as long as a batch of them
-    return min(likes, MOST)*(1 + min(likes, 200)/40)
+    return min(likes, MAX_LEFT_OUT)*(1 + min(likes, 200)/40)
 
 def request_cost(request:ListRequest)->float:
     "What a request costs, in plain short lists"

@@ -15,9 +15,16 @@ from pathlib import Path
 import optuna, pandas as pd, torch, yaml
 from optuna.trial import TrialState
 from .utils import replacing
-from .metrics import metric_name
-from .experiment import Record, configure, created, duration, execute, number, outputs, prepare, read_config
-from .experiment import reason, recorded, reopened, through_papermill, tracking, with_values
+from .names import metric_name
+from .tracking import Record, created
+from .config import configure, read_config
+from .html import duration, number
+from .execution import execute
+from .runs import outputs
+from .prepare import prepare
+from .tracking import reason, recorded, reopened, tracking
+from .execution import through_papermill
+from .config import with_values
 from .preprocessing import Split
 from .search_space import Sweep, as_stored, sweep_config
 from .trials import best_trial, budget_spent, objective, open_storage, open_study, queue_again, requeue_dead

@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np, optuna, pandas as pd
 from matplotlib import colormaps
 from optuna.trial import TrialState
-from .comparison import tile, tile_row
+from .config import configure
+from .html import duration, heading as title_and_facts, number, table, tile, tile_row
+from .names import metric_name
 from .plots import PALETTE, canvas, caption, percent, themed
-from .metrics import metric_name
-from .experiment import configure, duration, number, outputs, ran, table
+from .runs import outputs, ran
 from .search_space import Axis, Sweep, as_stored, space_text
 from .sweep import best_sections
 from .trials import sweeps_folder
@@ -269,8 +270,7 @@ def title_line(s:Sweep, label:str|None=None)->str: # HTML
     facts = {
         "study": s.name, "model": s.config.model.name, "data": data_name(s),
         "split": s.config.split.name.replace("_", " "), "sampler": s.search.sampler, "pruner": s.search.pruner}
-    about = " · ".join(f"{key} <b>{html.escape(str(value))}</b>" for key, value in facts.items())
-    return f"<h1>{html.escape(label or 'Sweep ' + s.name)}</h1><p class='about'>{about}</p>"
+    return title_and_facts(label or f"Sweep {s.name}", facts)
 
 # %% ../nbs/08d4_sweep_report.ipynb #e6f8f21f
 def result_tiles(frame:pd.DataFrame, s:Sweep)->list: # HTML

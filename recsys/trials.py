@@ -19,7 +19,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")   # tqdm, which it imports, complains in notebooks without widgets
     import optuna
 from optuna.trial import TrialState
-from .experiment import Config, configure, expand_runs, new_model, outputs, validator, with_values
+from .config import Config, configure, expand_runs, with_values
+from .experiment import new_model, validator
+from .runs import outputs
 from .preprocessing import Split
 from .search_space import Sweep, SweepConfig, flat_values
 from .training import fit
