@@ -44,10 +44,16 @@ class ItemWeights(HistoryModel):
     def __init__(self, config, catalogue, sampling):
         super().__init__(config, catalogue, sampling)
         self.learned("weights", self.n_items, self.n_items)   # item of the history, item scored
-    def inverse(self, rows:Interactions, l2:float, copies:int=1)->Tensor: # [n_items, n_items]
-        "(XᵀX + l2 I)⁻¹ of the likes `rows`; `copies`: matrices of that size that the model holds at once"
+    def inverse(self,
+        rows:Interactions,       # likes
+        l2:float,
+        copies:int=1,            # matrices of that size that the model holds at once
+        below:Tensor|None=None,  # [m, n_items] rows that stand below those of the users
+    )->Tensor:                   # [n_items, n_items]
+        "(XᵀX + l2 I)⁻¹ of the likes, a row of X a user"
         require_memory(self.name, self.n_items, copies, self.device)
         G = gram(sparse(rows.item, rows.user, (self.n_items, self.n_users)))
+        if below is not None: G.addmm_(below.T, below)
         G.diagonal().add_(l2)
         return inverse_(G)
     def scores(self, h):
@@ -65,8 +71,11 @@ class EASEConfig(ModelConfig):
 class EASE(ItemWeights):
     "Linear autoencoder without self-weights, in closed form (Steck 2019)"
     name, Config = "ease", EASEConfig
+    def rows_below(self, split)->Tensor|None: # [m, n_items]
+        "What is to be rebuilt beside the users' likes: nothing here, see the chapter on features of items"
+        return None
     def learn(self, rows, train, split):
-        P = self.inverse(rows, self.config.l2)
+        P = self.inverse(rows, self.config.l2, below=self.rows_below(split))
         self.weights = P.div_(-P.diagonal().clone())
         self.weights.diagonal().zero_()
 
