@@ -99,6 +99,17 @@ AUDITS |= {
     "duplicate_items": "items listed again in the same list; only the first counts, another is a miss in its place",
 }
 
+# %% ../nbs/05d_audit.ipynb #6967eda6
+AUDITS |= {
+    "new_items": "items without a row before the part; they alone are ranked",
+    "positives_not_new": "positives of other items; not to be found here",
+    "users_without_new": "users without a positive of a new item; left out",
+    "users_with_few_likes": "users with something to be found, but too few likes before it (10, or as many as are "
+                            "told); left out, so that the same users are asked whatever is told of them",
+    "users_from_training": "users whose rows the model has learned from, although it is not told who asks; "
+                           "split users holds them out",
+}
+
 # %% ../nbs/05d_audit.ipynb #0ec63abe
 def _in_words(value):
     "A value of the audit as a reader sees it"
@@ -111,7 +122,8 @@ def _in_words(value):
 
 # %% ../nbs/05d_audit.ipynb #71d780e7
 _NEVER_MARKED = {"users_evaluated", "users_without_test", "cold_test_items", "cold_test_share", "chunk_users",
-                 "items_listed", "items_not_in_truth", "truth_rows_left_out"}
+                 "items_listed", "items_not_in_truth", "truth_rows_left_out",
+                 "new_items", "positives_not_new", "users_without_new", "users_with_few_likes"}
 
 def audit_table(
     audit,           # an evaluation, or its `audit`

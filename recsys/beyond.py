@@ -77,9 +77,10 @@ def popularity_lift(
     popular:Tensor,  # [n_items] from `popularity`
     lists:Tensor,    # [n, k] item codes, -1 pads
     liked:Histories, # n rows: what each liked before
-)->Tensor:           # [n] from -1; NaN without a list or a history
+)->Tensor:           # [n] from -1; NaN without a list, or where nobody in training has any of the history
     "Relative increase of mean popularity from history to list (Abdollahpouri et al. 2020), one value a user"
-    return listed_mean(popular, lists)/history_mean(popular, liked) - 1
+    before = history_mean(popular, liked)
+    return listed_mean(popular, lists)/before.where(before > 0, torch.nan) - 1
 
 # %% ../nbs/06a_beyond_accuracy.ipynb #ab0dba6c
 def genre_vectors(

@@ -90,7 +90,7 @@ def models(
 
 # %% ../nbs/10_cli.ipynb #36fc096c
 Protocols = Annotated[Several, typer.Option(
-    "--protocol", help="full, sampled_99, sampled_pop_100, rating …; repeat for more")]
+    "--protocol", help="full, new_items, told_5, sampled_99, sampled_pop_100, rating …; repeat for more")]
 CandidateFile = Annotated[Optional[Path], typer.Option(
     help="rank these lists: (user,item)<TAB>neg<TAB>… as the NCF authors, or a table of user_id, item_id, label")]
 ListsFile = Annotated[Optional[Path], typer.Option(
@@ -143,7 +143,7 @@ def compare(
     runs:Annotated[list[str], typer.Argument(
         help="finished runs: names or folders; or one YAML file that names them")],
     metric:Annotated[Optional[str], typer.Option(help="sorts the table")]=None,
-    protocol:Annotated[Optional[str], typer.Option(help="full, sampled_99 …")]=None,
+    protocol:Annotated[Optional[str], typer.Option(help="full, new_items, told_5, sampled_99 …")]=None,
     name:Annotated[Optional[str], typer.Option(help="of the report, compare-NAME.html")]=None,
     title:Annotated[Optional[str], typer.Option(help="heading of the report")]=None,
 ):

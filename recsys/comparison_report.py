@@ -36,7 +36,7 @@ class CompareConfig(Section):
     title:str|None = Field(None, description="heading of the report; null: the names of the runs")
     runs:list[str] = Field(min_length=1, description="names or folders of finished runs")
     metric:str = Field("ndcg_10", description="sorts the table")
-    protocol:str = Field("full", description="full, sampled_N, sampled_pop_N, rating")
+    protocol:str = Field("full", description="full, new_items, told_N, sampled_N, sampled_pop_N, rating")
     published:list[Published] = Field([], description="figures of papers, shown beside ours")
     note:str = Field("", description="a paragraph under the heading")
 

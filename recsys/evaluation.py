@@ -18,8 +18,9 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 from .audit import AUDITS, audit_table, leakage, list_audit, part_audit
 from .candidates import Candidates, clean_candidates, draw_candidates, positives, read_candidates, read_frame
+from .cold_start import to_be_found, new_items, told_query
 from .data import ITEM, RATING, USER
-from .encoding import Catalogue, Query, raw_id
+from .encoding import Catalogue, Query, contains, pair_keys, raw_id
 from .metrics import METRICS, Truth, check_ks, hit_metrics, mean_interval, metric_range
 from .models.base import Reads
 from .names import Protocol, headline_metrics, metric_name, parse_protocol, protocol_name
@@ -48,7 +49,8 @@ _COLLISIONS = "protocol candidates: negatives that are positives of the user els
 class EvaluationConfig(Section):
     "What is measured after training"
     protocols:list[str] = Field(
-        ["full"], min_length=1, description="full, sampled_N, sampled_pop_N, candidates, rating")
+        ["full"], min_length=1,
+        description="full, new_items, told_N, sampled_N, sampled_pop_N, candidates, rating")
     ks:list[int] = Field([1, 5, 10, 20], description="cut-offs, ascending")
     history:Literal["train"]|None = Field(None, description=_TRAIN_ALONE)
     ties:Literal["random", "pessimistic"] = Field(
@@ -94,7 +96,8 @@ class Settings:
         return min(self.ks[-1], n_items)
     def query(self, split:Split, users:Tensor)->Query:
         "The question of `users`, with the history that the model is fed"
-        return split.query(self.part, users, history=self.history)
+        if self.protocol.kind != "told": return split.query(self.part, users, history=self.history)
+        return told_query(split, self.part, users, self.protocol.n, self.seed, self.history)
 
 # %% ../nbs/06_evaluation.ipynb #9c634dbc
 @dataclass(frozen=True)
@@ -215,6 +218,15 @@ def _users_at_once(model, n_items, budget_mb):
     width = model.floats_per_user() if hasattr(model, "floats_per_user") else n_items
     return chunk_users(width, budget_mb)
 
+# %% ../nbs/06_evaluation.ipynb #d0652891
+def _hidden(consumed, users, new):
+    "What is not listed: what the users consumed and, where the `new` items [n_items] alone are ranked, all others"
+    mine = consumed.select(users)
+    if new is None: return mine
+    hide = (~new).repeat(len(users), 1)
+    hide[mine.row_index(), mine.items] = True
+    return hide
+
 # %% ../nbs/06_evaluation.ipynb #9d2a9afc
 def _positives_last(truth, rows):
     "[n, n_items] bool: what is to be found by the users of `rows`, which are neighbours"
@@ -225,14 +237,15 @@ def _positives_last(truth, rows):
 
 # %% ../nbs/06_evaluation.ipynb #6c5f43dc
 def _rank_all(model, split, truth, at_once, s):
-    "The ranking of the users of `truth` over the catalogue without what they consumed"
+    "The ranking of the users of `truth` over the catalogue, or the new items, without what they consumed"
     k, consumed, rankings = s.list_length(truth.n_items), split.consumed(s.part), []
+    new = new_items(split, s.part) if s.protocol.kind == "new_items" else None
     for rows in torch.arange(len(truth.users)).split(at_once):
         users = truth.users[rows]
         last = _positives_last(truth, rows) if s.ties == "pessimistic" else None
         ties = Ties(s.seed, users, last)
         with _naming_user(split.catalogue, users):
-            ranking = _rank(model, s.query(split, users), truth.n_items, k, consumed.select(users), ties)
+            ranking = _rank(model, s.query(split, users), truth.n_items, k, _hidden(consumed, users, new), ties)
         rankings.append(ranking.cpu())
     return Ranking.cat(rankings).padded(k)
 
@@ -313,6 +326,7 @@ def _evaluation_mode(model):
 def _from_ranking(split, truth, ranking, s, found, candidates=None):
     "The evaluation of a ranking; `found` is what its protocol adds to the audit"
     rows = split.part(s.part).liked
+    if candidates is None: rows = rows[contains(truth.keys, pair_keys(rows.user, rows.item, truth.n_items))]
     audit = part_audit(split, s.part, rows, truth.users, truth.items) | list_audit(ranking) | found
     values = hit_metrics(truth.hits(ranking.items), truth.n_test, s.ks)
     return Evaluation(s.protocol.name, s.part, s.ks, truth.users, truth.n_test, values, audit,
@@ -320,11 +334,12 @@ def _from_ranking(split, truth, ranking, s, found, candidates=None):
 
 # %% ../nbs/06_evaluation.ipynb #7bf4c44a
 def _evaluate_full(model, split, s):
-    "Every item that the user has not consumed is ranked"
-    truth = positives(split, s.part)
+    "Every item, or every new one, that the user has not consumed is ranked"
+    truth, counts = to_be_found(split, s.part, s.protocol, s.history)
     at_once = _users_at_once(model, truth.n_items, s.budget_mb)
+    if s.protocol.kind == "new_items": at_once = min(at_once, chunk_users(truth.n_items, s.budget_mb))
     ranking = _rank_all(model, split, truth, at_once, s)
-    return _from_ranking(split, truth, ranking, s, {"chunk_users": at_once})
+    return _from_ranking(split, truth, ranking, s, {"chunk_users": at_once} | counts)
 
 # %% ../nbs/06_evaluation.ipynb #70de0e16
 def _drawn(split, s):
@@ -361,7 +376,7 @@ def _evaluate_stars(model, split, s):
 def evaluate(
     model,                   # anything with the contract's `rank` or `score` (rating: `predict`)
     split:Split,
-    protocol:str="full",     # full, sampled_N, sampled_pop_N, candidates or rating
+    protocol:str="full",     # full, new_items, told_N, sampled_N, sampled_pop_N, candidates or rating
     ks=(1, 5, 10, 20),       # cut-offs, ascending
     part:str="test",         # or valid
     seed:int=0,              # of candidates and of the order of equal scores
@@ -377,8 +392,8 @@ def evaluate(
     if isinstance(candidates, (str, Path)): candidates = read_candidates(candidates, split, part)
     with _evaluation_mode(model):
         if s.protocol.kind == "rating": return _evaluate_stars(model, split, s)
-        if s.protocol.kind == "full": return _evaluate_full(model, split, s)
-        return _evaluate_candidates(model, split, s, candidates)
+        if s.protocol.kind in ("sampled", "candidates"): return _evaluate_candidates(model, split, s, candidates)
+        return _evaluate_full(model, split, s)
 
 # %% ../nbs/06_evaluation.ipynb #4633b9f9
 def _protocol_panel(ax, runs, metric, colour):

@@ -243,7 +243,7 @@ def _report_name(config:CompareConfig)->str:
 def execute_compare(
     runs,                       # names or folders of finished runs
     metric:str="ndcg_10",       # sorts the table
-    protocol:str="full",        # full, sampled_N, sampled_pop_N or rating
+    protocol:str="full",        # full, new_items, told_N, sampled_N, sampled_pop_N or rating
     name:str|None=None,         # of the report, compare-NAME.html; None: the names of the runs
     title:str|None=None,        # heading; None: the names of the runs
     published=(),               # rows as in `CompareConfig`

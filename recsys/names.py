@@ -42,24 +42,31 @@ def squared(metric:str)->str:
 class Protocol:
     "What is ranked against what"
     name:str                 # as given
-    kind:str                 # full, sampled, candidates or rating
-    n:int = 0                # sampled: negatives per user
+    kind:str                 # full, new_items, told, sampled, candidates or rating
+    n:int = 0                # sampled: negatives per user; told: likes that are known
     popularity:bool = False  # sampled: drawn by popularity
 
-def parse_protocol(name:str # full, sampled_N, sampled_pop_N, candidates or rating
+_EXAMPLES = ["full", "new_items", "told_5", "sampled_99", "sampled_pop_100", "candidates", "rating"]
+
+def parse_protocol(name:str # full, new_items, told_N, sampled_N, sampled_pop_N, candidates or rating
                   )->Protocol:
     "The protocol of a name; others raise `ValueError`"
-    if name in ("full", "candidates", "rating"): return Protocol(name, name)
+    if name in ("full", "new_items", "candidates", "rating"): return Protocol(name, name)
+    told = re.fullmatch(r"told_(0|[1-9]\d*)", str(name))
+    if told: return Protocol(name, "told", int(told[1]))
     sampled = re.fullmatch(r"sampled_(pop_)?([1-9]\d*)", str(name))
-    if not sampled: raise unknown("protocol", name, ["full", "sampled_99", "sampled_pop_100", "candidates", "rating"])
+    if not sampled: raise unknown("protocol", name, _EXAMPLES)
     by_popularity, n = sampled.groups()
     return Protocol(name, "sampled", int(n), bool(by_popularity))
 
 # %% ../nbs/00h_names.ipynb #f900bb4d
-_PROTOCOLS = {"full": "all items", "rating": "stars", "candidates": "given candidates", "lists": "given lists"}
+_PROTOCOLS = {
+    "full": "all items", "new_items": "new items", "rating": "stars", "candidates": "given candidates",
+    "lists": "given lists"}
 
 def protocol_name(name:str)->str:
     "`sampled_99` as a reader knows it: 99 sampled"
     if name in _PROTOCOLS: return _PROTOCOLS[name]
     p = parse_protocol(name)
+    if p.kind == "told": return f"{p.n or 'no'} like{'s'*(p.n != 1)} known"
     return f"{p.n} sampled by popularity" if p.popularity else f"{p.n} sampled"

@@ -13,6 +13,7 @@ import contextlib, html, json, traceback
 from pathlib import Path
 import numpy as np, pandas as pd, torch
 from .beyond import beyond_table
+from .cold_start import new_items
 from .config import Config
 from .data import USER, Tables, item_word
 from .evaluation import Evaluation
@@ -52,6 +53,7 @@ def split_rule(split,            # the section of the configuration
         "leave_one_out": f"the last positive of each user is the test, the one before it the validation{order}",
         "time": f"one moment in time divides train from what came later ({shares})",
         "users": f"some users are held out whole ({shares})",
+        "items": f"some items are held out whole ({shares})",
         "random": f"rows are divided at random ({shares})",
         "per_user": f"the rows of each user are divided by {of_one_user} ({shares})",
         "k_fold": fold,
@@ -175,13 +177,21 @@ def _training_note(result:Result)->str:
     if refit: return "Trained on train + validation, for as many epochs as validation chose."
     return "Trained on train alone; validation chose the epoch."
 
+# %% ../nbs/08c_report.ipynb #e02325bf
+def _other_users(result:Result, n:int)->str:
+    "How many users the protocols of cold start ask, where they are not `n`"
+    asked = {p: len(e.users) for p, e in result.evaluations.items() if p == "new_items" or p.startswith("told_")}
+    others = [f"{protocol_name(p)}: {users:,}" for p, users in asked.items() if users != n]
+    return f" ({'; '.join(others)})" if others else ""
+
 # %% ../nbs/08c_report.ipynb #2f6b83af
 def _one_run(result:Result)->str: # HTML
     "The table of a run's figures, and what they are means of"
     e = next(iter(result.evaluations.values()))
     units = f"{e.users.numel():,} users"
     if e.protocol == "rating": units = f"{int(e.n_test.sum()):,} ratings of {units}"
-    note = f"Means over {units} of the test part; in brackets, 95 % intervals. {_training_note(result)}"
+    units += f" of the test part{_other_users(result, len(e.users))}"
+    note = f"Means over {units}; in brackets, 95 % intervals. {_training_note(result)}"
     return intervals(table(metric_frame(result))) + f"<p class='note'>{note}</p>"
 
 # %% ../nbs/08c_report.ipynb #62469eea
@@ -213,10 +223,13 @@ def headline(results:list,
 # %% ../nbs/08c_report.ipynb #9c0da2a6
 def _candidates_of_users(evaluation:Evaluation, split:Split)->torch.Tensor: # [users] float64
     "How many items each user's list is chosen from"
-    if evaluation.protocol == "full":
-        return split.catalogue.n_items - split.consumed("test").lengths[evaluation.users].double()
-    listed = torch.bincount(evaluation.candidates.user, minlength=split.catalogue.n_users)
-    return listed[evaluation.users].double()
+    if evaluation.candidates is not None:
+        listed = torch.bincount(evaluation.candidates.user, minlength=split.catalogue.n_users)
+        return listed[evaluation.users].double()
+    consumed = split.consumed("test")
+    if evaluation.protocol != "new_items": return split.catalogue.n_items - consumed.lengths[evaluation.users].double()
+    new = new_items(split, "test")
+    return int(new.sum()) - consumed.keep(new[consumed.items]).lengths[evaluation.users].double()
 
 # %% ../nbs/08c_report.ipynb #13a0e0e2
 def chance(evaluation:Evaluation, split:Split, k:int)->float: # 0 to 1
@@ -236,9 +249,9 @@ def intervals_overlap(a:Evaluation, b:Evaluation, k:int)->bool:
 # %% ../nbs/08c_report.ipynb #82ef6ea6
 def why_protocols_differ(result:Result)->str: # HTML
     "Why full and sampled protocols give different figures; empty if not both were run"
-    ranked = {protocol: e for protocol, e in result.evaluations.items() if e.lists is not None}
-    if "full" not in ranked or len(ranked) < 2: return ""
-    full, easy = ranked["full"], next(e for protocol, e in ranked.items() if protocol != "full")
+    full = result.evaluations.get("full")
+    easy = next((e for e in result.evaluations.values() if e.candidates is not None), None)
+    if full is None or easy is None: return ""
     k, popular = 10 if 10 in full.ks else full.ks[-1], "pop" in easy.protocol
     verb, item = "may differ" if intervals_overlap(full, easy, k) else "differ", item_word(result.tables.info)
     others = "a few others drawn by popularity" if popular else "a few random others"

@@ -17,6 +17,7 @@ from .names import metric_name
 from .encoding import contains, pair_keys
 from .metrics import mean_interval, share_interval, tell_apart
 from .candidates import positives
+from .cold_start import asked_for
 from .names import protocol_name
 from .plots import PALETTE, canvas, caption, percent, themed
 from .preprocessing import Split
@@ -100,7 +101,9 @@ def found_positives(
         raise ValueError(
             f"The lists hold {evaluation.ks[-1]} items; expected at least k = {k}. Evaluate with ks up to {k}.")
     c, lists = evaluation.candidates, evaluation.lists[:, :k]
-    if c is None: truth = positives(split, evaluation.part, check=False)
+    if c is None:
+        truth = positives(split, evaluation.part, check=False)
+        truth = asked_for(truth, split, evaluation.part, evaluation.protocol, evaluation.users)
     else: truth = Truth.of(c.user[c.label], c.item[c.label], split.catalogue.n_items)
     listed = pair_keys(evaluation.users[:, None], lists, truth.n_items)[lists >= 0].sort().values
     return truth, contains(listed, truth.keys)
