@@ -180,8 +180,11 @@ def _training_note(result:Result)->str:
 # %% ../nbs/08c_report.ipynb #e02325bf
 def _other_users(result:Result, n:int)->str:
     "How many users the protocols of cold start ask, where they are not `n`"
-    asked = {p: len(e.users) for p, e in result.evaluations.items() if p == "new_items" or p.startswith("told_")}
-    others = [f"{protocol_name(p)}: {users:,}" for p, users in asked.items() if users != n]
+    names = {}
+    for protocol, e in result.evaluations.items():
+        is_cold = protocol == "new_items" or protocol.startswith("told_")
+        if is_cold and len(e.users) != n: names.setdefault(len(e.users), []).append(protocol_name(protocol))
+    others = [f"{users:,}: {', '.join(same)}" for users, same in names.items()]
     return f" ({'; '.join(others)})" if others else ""
 
 # %% ../nbs/08c_report.ipynb #2f6b83af
