@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['with_spread', 'test_table', 'show_first_list', 'show_outcome', 'run_rows', 'show_runs', 'first_line', 'model_keys',
            'show_model', 'show_models', 'evaluations_of_run', 'evaluations_of_lists', 'show_evaluations',
-           'show_comparison', 'ListAnswer', 'why_empty', 'list_for_user', 'for_whom', 'named_values', 'list_for_new',
-           'list_of_similar', 'print_list', 'write_lists']
+           'show_comparison', 'ListAnswer', 'why_empty', 'why_short', 'list_for_user', 'for_whom', 'named_values',
+           'list_for_new', 'list_of_similar', 'print_list', 'within', 'write_lists']
 
 # %% ../nbs/10c_answers.ipynb #3f59093c
 import json, os, sys
@@ -36,10 +36,11 @@ def test_table(
     import pandas as pd
     from recsys.names import protocol_name
     from recsys.names import headline_metrics, metric_name
-    columns = {}
+    columns, within = {}, "only" in metrics   # an allowed list
     for protocol, values in metrics["test"].items():
         known = [metric for metric in headline_metrics(values) if metric in values]
-        columns[protocol_name(protocol)] = {metric_name(m): with_spread(values, m) for m in known}
+        title = "allowed items" if within and protocol == "full" else protocol_name(protocol)
+        columns[title] = {metric_name(m): with_spread(values, m) for m in known}
     return pd.DataFrame(columns).fillna("").rename_axis("metric").reset_index()
 
 # %% ../nbs/10c_answers.ipynb #de46c97c
@@ -225,19 +226,39 @@ def show_comparison(comparison):
 @dataclass(frozen=True)
 class ListAnswer:
     "A list and its words"
-    frame:Any       # DataFrame
+    frame:Any           # DataFrame
     title:str
-    why_empty:str   # a sentence for a list without any line
+    why_empty:str       # a sentence for a list without any line
+    why_short:str = ""  # a sentence for one that an allowed list made shorter than asked for
+
+# %% ../nbs/10c_answers.ipynb #9f394a6c
+def _only_words(run, options): return f"the {run.word}s that --only allows ({len(options.only):,})"
+
+def _left_words(options):
+    "What is left of an allowed list, with filters or without"
+    other = options.model_copy(update={"only": None})
+    return "that is left fits the other filters" if other.filters else "is left"
 
 # %% ../nbs/10c_answers.ipynb #dfe6d9a2
 def why_empty(run, options, code=None)->str:
     "What left nothing to list"
     from recsys.reranking import ListOptions
+    if options.only: return f"Of {_only_words(run, options)}, none {_left_words(options)}."
     items = f"{run.catalogue.n_items:,} {run.word}s of the data"
     if options != ListOptions(k=options.k): return f"No {run.word} that is left fits all of the filters: leave one out."
     consumed = 0 if code is None else int(run.histories.lengths[code])
     if consumed >= run.catalogue.n_items: return f"This user has consumed all {items}."
     return f"None of the {items} is left."
+
+# %% ../nbs/10c_answers.ipynb #2b04c9fd
+def why_short(
+    run,
+    options,
+    n:int,     # lines of the list
+)->str:
+    "What an allowed list left out of a list that is shorter than asked for; empty where it is not"
+    if not options.only or not 0 < n < options.k: return ""
+    return f"The list ends at {n:,} of {options.k:,}: of {_only_words(run, options)}, no other {_left_words(options)}."
 
 # %% ../nbs/10c_answers.ipynb #5ebbc9d4
 def list_for_user(run, user:str, options)->ListAnswer:
@@ -246,7 +267,8 @@ def list_for_user(run, user:str, options)->ListAnswer:
     from recsys.reranking import list_table
     code = user_codes(run, user)
     frame = list_table(run, known_query(run, code), options, code)
-    return ListAnswer(frame, f"For user {user}", why_empty(run, options, code))
+    whys = why_empty(run, options, code), why_short(run, options, len(frame))
+    return ListAnswer(frame, f"For user {user}", *whys)
 
 # %% ../nbs/10c_answers.ipynb #41cad772
 def for_whom(likes, told)->str:
@@ -278,7 +300,8 @@ def list_for_new(
     from recsys.recommendation import titles_query
     from recsys.reranking import list_table
     query = titles_query(run, likes, dislikes, features=named_values(told))
-    return ListAnswer(list_table(run, query, options), for_whom(likes, told), why_empty(run, options))
+    frame = list_table(run, query, options)
+    return ListAnswer(frame, for_whom(likes, told), why_empty(run, options), why_short(run, options, len(frame)))
 
 # %% ../nbs/10c_answers.ipynb #52e0c86c
 def list_of_similar(run, title:str, k:int)->ListAnswer:
@@ -299,6 +322,28 @@ def print_list(
     elif as_json: print(frame_json(answer.frame))
     elif len(answer.frame): show(answer.frame, answer.title)
     else: print(f"{answer.title}: the list is empty. {answer.why_empty}")
+    if answer.why_short and not (as_csv or as_json): print(answer.why_short)
+
+# %% ../nbs/10c_answers.ipynb #88481f8d
+def _item_columns(run)->tuple:
+    "What the data of a run calls its items, where it was told"
+    import yaml
+    from recsys.candidates import item_names
+    path = run.folder/"config.yaml"
+    if not path.is_file(): return ()   # a run that `save_run` wrote
+    return item_names(yaml.safe_load(path.read_text(encoding="utf-8"))["data"])
+
+# %% ../nbs/10c_answers.ipynb #412b8d03
+def within(
+    run,
+    file:Path,   # see `read_items`
+    options,
+):               # the options, which allow the items of the file alone
+    "Options with an allowed list; a note on stderr says what the run does not know"
+    from recsys.candidates import read_items
+    found = read_items(file, run.catalogue, _item_columns(run))
+    for note in found.notes: print(f"note: {note}", file=sys.stderr)
+    return options.model_copy(update={"only": tuple(run.catalogue.item_ids[found.items.numpy()].tolist())})
 
 # %% ../nbs/10c_answers.ipynb #3476217a
 def write_lists(
@@ -317,4 +362,6 @@ def write_lists(
     notes = []
     if done.unknown: notes.append(f"{done.unknown:,} rows with unknown users skipped")
     if done.repeated: notes.append(f"{done.repeated:,} rows named somebody again")
+    if options.only and done.rows < done.users*options.k:
+        notes.append(f"some lists end early, for --only allows {len(options.only):,} {run.word}s")
     print(f"{'; '.join([said, ', '.join(notes)]) if notes else said}: {out}")

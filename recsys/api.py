@@ -6,7 +6,7 @@
 __all__ = ['MOST', 'EXPLAINED', 'Id', 'IdText', 'Stars', 'FeatureName', 'FeatureValue', 'ABOUT', 'REFUSALS', 'ModelName',
            'Latest', 'TitleText', 'Needed', 'Options', 'Taste', 'Film', 'Reason', 'Recommended', 'Films', 'Found',
            'User', 'Model', 'Models', 'unknown_place', 'item_code_at', 'item_codes_at', 'codes_of', 'list_options',
-           'as_json', 'reasons_body', 'list_body', 'why_empty', 'json_value', 'user_body', 'model_body',
+           'as_json', 'reasons_body', 'list_body', 'why_empty', 'why_short', 'json_value', 'user_body', 'model_body',
            'refusal_schema', 'known_name', 'or_404', 'answer_list', 'list_routes', 'user_routes', 'search_routes',
            'similar_routes', 'model_routes', 'api_routes']
 
@@ -25,17 +25,19 @@ from .reranking import ListOptions
 from .serving import Answer, Hub, LoadedRun
 
 # %% ../nbs/09d_api.ipynb #698d551f
-MOST = 1000      # items in a posted history
+MOST = 1000      # items in a posted history, or in an allowed list
 EXPLAINED = 100  # longest list with reasons
+Id = StrictInt|Annotated[str, StringConstraints(max_length=200, strict=True)]
 
 class Options(ListOptions):
     "What a list should be like, and what to say of each item"
     model:str|None = Field(None, max_length=200, description="name of a served run; the first one if left out")
+    only:tuple[Id, ...]|None = Field(None, min_length=1, max_length=MOST, description=(
+        "ids of the items that may be listed, such as what is in stock; null: any item may"))
     explain:int = Field(0, ge=0, le=10, description=(
         f"items of the history to name as reasons for each item, in lists of at most {EXPLAINED}"))
 
 # %% ../nbs/09d_api.ipynb #9a86df2a
-Id = StrictInt|Annotated[str, StringConstraints(max_length=200, strict=True)]
 IdText = Annotated[str, StringConstraints(max_length=200)]
 Stars = Annotated[float, Field(allow_inf_nan=False)]
 FeatureName = Annotated[str, StringConstraints(max_length=100)]
@@ -80,7 +82,7 @@ class Films(BaseModel):
     model:str
     revision:str = Field(description="which weights answered")
     items:list[Recommended]
-    note:str|None = Field(None, description="why the list is empty, where it is")
+    note:str|None = Field(None, description="why the list is empty, or ends early because of `only`, where it does")
 
 class Found(BaseModel):
     "Titles that fit, best first"
@@ -111,6 +113,7 @@ class Model(BaseModel):
     features:dict[str, list[str]|None] = Field(description=(
         "what it reads of a user: the words it knows, or null for numbers"))
     test:dict = Field(description="test metrics, as in metrics.json: by protocol")
+    only:int|None = Field(description="items of the allowed list within which it was tested; null: all")
     loaded_at:str
     trouble:str|None = Field(description="why the folder's newer state could not be opened; null: it is up to date")
 
@@ -141,6 +144,7 @@ def codes_of(loaded:LoadedRun, taste:Taste)->dict:
     likes = item_codes_at(loaded, taste.likes, "likes", errors)
     dislikes = item_codes_at(loaded, taste.dislikes, "dislikes", errors)
     ratings = [(item_code_at(loaded, i, ("ratings", i), errors), stars) for i, stars in taste.ratings.items()]
+    item_codes_at(loaded, taste.only or (), "only", errors)
     given = len(likes) + len(dislikes) + len(ratings)
     if given > MOST:
         errors.append(unknown_place((), f"{given:,} items are given; at most {MOST:,} are read", "too_long"))
@@ -184,10 +188,16 @@ def list_body(
 # %% ../nbs/09d_api.ipynb #5e3ffd14
 def why_empty(loaded:LoadedRun, options:ListOptions)->str:
     "What to say of an empty list"
-    word, filters = loaded.run.word, ("genres", "without", "from_year", "to_year", "least", "hide")
+    word, filters = loaded.run.word, ("genres", "without", "from_year", "to_year", "least", "hide", "only")
     set_ones = [name for name in filters if getattr(options, name)]
     if not set_ones: return f"No {word} is left to recommend: this person knows them all."
     return f"No {word} that is new to this person passes: {', '.join(set_ones)}. Loosen a filter."
+
+# %% ../nbs/09d_api.ipynb #8b73806a
+def why_short(loaded:LoadedRun, options:ListOptions, n:int)->str:
+    "What to say of a list of `n` items that an allowed list made shorter than asked for; empty of another"
+    if options.only is None or not 0 < n < options.k: return ""
+    return f"The list ends at {n:,} of {options.k:,}: no other {loaded.run.word} that only names is left or passes."
 
 # %% ../nbs/09d_api.ipynb #224e91b0
 def json_value(value):
@@ -238,7 +248,9 @@ async def answer_list(hub:Hub, loaded:LoadedRun, query, options:Options, user:in
     "The list for a query, with what to say where it is empty"
     wanted = list_options(options)
     answer = await hub.ask(loaded, query, wanted, options.explain, user)
-    return as_json(list_body(loaded, answer, why_empty(loaded, wanted)))
+    body = list_body(loaded, answer, why_empty(loaded, wanted))
+    short = why_short(loaded, wanted, len(answer.items))
+    return as_json(body | {"note": short} if short else body)
 
 def list_routes(app:FastAPI, hub:Hub):
     "Lists for a new user and for a known one"

@@ -69,6 +69,9 @@ AUDITS = {
     "overlap": "test positives that stand in the history; any would be an error",
     "lists_not_exact": "users whose lists were found without looking at every item",
     "chunk_users": "users scored at once",
+    "items_allowed": "items of the allowed list (evaluation.only); no other was ranked",
+    "positives_outside": "test positives outside the allowed list; not to be found",
+    "users_outside": "users whose positives all lie outside the allowed list; left out of the means",
     "short_candidates": "users for whom fewer negatives were left than asked for",
     "positives_in_candidates": "candidates ranked as negatives (or dropped) "
                                "that are positives of the user in some part of the data",
@@ -122,7 +125,7 @@ def _in_words(value):
 
 # %% ../nbs/05d_audit.ipynb #71d780e7
 _NEVER_MARKED = {"users_evaluated", "users_without_test", "cold_test_items", "cold_test_share", "chunk_users",
-                 "items_listed", "items_not_in_truth", "truth_rows_left_out",
+                 "items_listed", "items_not_in_truth", "truth_rows_left_out", "items_allowed",
                  "new_items", "positives_not_new", "users_without_new", "users_with_few_likes"}
 
 def audit_table(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FLAGS', 'positives', 'Candidates', 'draw_candidates', 'read_frame', 'first_seen', 'read_candidates',
-           'clean_candidates']
+           'clean_candidates', 'ItemList', 'read_items', 'item_names']
 
 # %% ../nbs/05c_candidates.ipynb #a7d9d9ab
 import os
@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np, pandas as pd, pyarrow as pa, pyarrow.compute as pc, torch
 from torch import Tensor
 from .data import ITEM, USER, check_ratings, same_ids
-from .tablefile import table_layout, is_parquet, read_columns
-from .columns import id_values
-from .files import open_text
+from .tablefile import table_file, table_layout, is_parquet, read_columns
+from .columns import check_ids, id_values, lost_zeros
+from .files import brief, open_text
 from .encoding import contains, histories, pair_keys, runs_of
 from .metrics import Truth
 from .preprocessing import Split
@@ -23,18 +23,26 @@ from .ranking import KEY_BLOCK, chunk_users, hash_key, uniform
 from .utils import find_file, unknown
 
 # %% ../nbs/05c_candidates.ipynb #fd9be705
+def _check_any(liked, part, rows, only):
+    "Refuse a part without a positive"
+    if len(liked): return
+    where, what = "", "the split and the threshold"
+    if only is not None: where, what = f" among the {int(only.sum()):,} items of evaluation.only", "the allowed list"
+    raise ValueError(f"No user has a positive in {part!r}{where} ({len(rows):,} rows), "
+                     f"so there is nothing to evaluate. Check {what}.")
+
 def positives(
     split:Split,
-    part:str,        # valid or test
-    check:bool=True, # look for an overlap with the history
+    part:str,               # valid or test
+    check:bool=True,        # look for an overlap with the history
+    only:Tensor|None=None,  # [n_items] bool: items that may be found; None: all
 )->Truth:
     "What is to be found in `part`; raises `ValueError` without any, or when it overlaps with the history"
     if part not in ("valid", "test"): raise unknown("part", part, ["valid", "test"])
     rows = split.part(part)
     liked = rows.liked
-    if not len(liked):
-        raise ValueError(f"No user has a positive in {part!r} ({len(rows):,} rows), so there is nothing to evaluate. "
-                         "Check the split and the threshold.")
+    if only is not None: liked = liked[only[liked.item]]
+    _check_any(liked, part, rows, only)
     truth = Truth.of(liked.user, liked.item, split.catalogue.n_items)
     if check: split.overlap(part)
     return truth
@@ -64,7 +72,7 @@ def _histories_of_parts(split):
     return [histories(by_user(part), split.catalogue.n_users) for part in split.parts]
 
 # %% ../nbs/05c_candidates.ipynb #87fd5145
-def _draw(split, users, n, popularity, seed, budget_mb):
+def _draw(split, users, n, popularity, seed, budget_mb, only):
     "[m] items drawn for the users, one user after the other; and how many each got [users]"
     n_items, parts = split.catalogue.n_items, _histories_of_parts(split)
     count = torch.bincount(split.train.item, minlength=n_items)
@@ -75,6 +83,7 @@ def _draw(split, users, n, popularity, seed, budget_mb):
         for part in parts:
             mine = part.select(some)
             key[mine.row_index(), mine.items] = largest
+        if only is not None: key[:, ~only] = largest
         smallest, item = key.topk(min(n, n_items), dim=1, largest=False)
         free = smallest < largest
         items.append(item[free])
@@ -89,9 +98,10 @@ def draw_candidates(
     popularity:bool=False,   # drawn by the number of training rows; else uniformly
     seed:int=0,
     budget_mb:int=64,        # memory for the keys
+    only:Tensor|None=None,   # [n_items] bool: items that may be drawn; None: all
 )->Candidates:               # each user's positives, then the negatives; fewer where fewer are left
     "All positives of each user and `n` items that the user has in no part of the data"
-    negatives, drawn = _draw(split, truth.users, n, popularity, seed, budget_mb)
+    negatives, drawn = _draw(split, truth.users, n, popularity, seed, budget_mb, only)
     length = truth.n_test + drawn
     start, total = length.cumsum(0) - length, int(length.sum())
     item, label = torch.empty(total, dtype=torch.int64), torch.zeros(total, dtype=torch.bool)
@@ -277,3 +287,71 @@ def clean_candidates(
              "positives_not_in_test": int(elsewhere.sum())}
     keep = ~collide if collisions == "drop" else slice(None)
     return Candidates(given.user[rows][keep], given.item[rows][keep], label[keep]), truth, audit
+
+# %% ../nbs/05c_candidates.ipynb #6d4b1e3a
+def _item_file(
+    path,
+    names,   # what the column may be called, best first
+):           # a `TableFile` and the column of ids in it
+    "A file of items, looked at"
+    file = table_file(path)
+    found = [name for name in names if name in file.columns]
+    if found: return file, found[0]
+    if file.text and len(file.columns) <= 1 and USER not in file.columns:
+        return table_file(path, file.text.sep, [ITEM]), ITEM
+    there = ", ".join(file.columns)
+    raise ValueError(f"{path.name} has the columns {there}. Expected {' or '.join(map(repr, names))}, "
+                     "or a text file with one id a line.")
+
+# %% ../nbs/05c_candidates.ipynb #639f052d
+def _raw_items(path, names):
+    "The ids that a file of items names, as they stand there, and sentences for a reader"
+    file, column = _item_file(path, names)
+    notes, table = [], file.read({column: pa.string()})
+    ids = id_values(table[column], column, file.text is not None, notes).to_pandas().rename(ITEM)
+    check_ids(ids, file.line)
+    return ids, notes
+
+# %% ../nbs/05c_candidates.ipynb #5b102e81
+@dataclass(frozen=True)
+class ItemList:
+    "The items that a file names"
+    items:Tensor      # [m] codes, ascending, each once
+    unknown:int       # different ids that the catalogue does not have
+    notes:tuple = ()  # sentences for a reader
+    def mask(self, n_items:int)->Tensor: # [n_items] bool
+        "Which items of the catalogue are named"
+        return torch.zeros(n_items, dtype=torch.bool).index_fill_(0, self.items, True)
+
+# %% ../nbs/05c_candidates.ipynb #805afd77
+def _shown_id(ids): return repr(brief(str(ids.iloc[0]), 60))   # the first
+
+def read_items(
+    path:str|Path,      # Parquet, or text with a column of ids, or one id a line; see `find_file`
+    catalogue,          # of the data
+    names:tuple=(),     # what the column may be called, beside item_id
+)->ItemList:
+    "The items that a file allows; raises `ValueError` where the catalogue has none of them"
+    path = find_file(os.path.expandvars(path))
+    ids, notes = _raw_items(path, tuple(dict.fromkeys((ITEM, *names))))
+    ids, known = same_ids([pd.Series(ids.unique()), catalogue.item_ids])
+    codes = pd.Index(known).get_indexer(pd.Index(ids))
+    strangers = ids[codes < 0]
+    zeros = lost_zeros(ids, known, ("it", "the data"))
+    if len(strangers) == len(ids):
+        hint = f"I{zeros[1:]}" if zeros else f"Ids of the data look like {_shown_id(known)}."
+        raise ValueError(f"{path.name}: none of its {len(ids):,} ids is in the data, "
+                         f"the first: {_shown_id(ids)}. {hint}")
+    if len(strangers):
+        notes.append(f"{len(strangers):,} of {len(ids):,} ids are not in the data, the first: {_shown_id(strangers)}")
+    if zeros: notes.append(zeros)
+    items = torch.as_tensor(np.sort(codes[codes >= 0]), dtype=torch.int64)
+    return ItemList(items, len(strangers), tuple(f"{path.name}: {sentence}" for sentence in notes))
+
+# %% ../nbs/05c_candidates.ipynb #db6a07ca
+def item_names(
+    data:dict,   # the section `data` of a configuration
+)->tuple:        # none where the columns have their usual names
+    "What somebody's data calls the column of items"
+    named = (data["columns"].get("item"), data["item_columns"].get("item"))
+    return tuple(dict.fromkeys(name for name in named if name))

@@ -6,7 +6,7 @@
 __all__ = ['Several', 'RunName', 'AsJson', 'app', 'Version', 'Protocols', 'CandidateFile', 'ListsFile', 'TruthFile', 'Relevant',
            'Cutoffs', 'SweepFile', 'Trials', 'Seconds', 'Storage', 'Search', 'AtOnce', 'ReportFile', 'UserId', 'Likes',
            'Dislikes', 'Features', 'Similar', 'BatchFile', 'Out', 'SkipUnknown', 'HowMany', 'Genres', 'FromYear',
-           'ToYear', 'MinInteractions', 'Diversity', 'Niche', 'AsCsv', 'Safe', 'RunNames', 'Host', 'ApiKey',
+           'ToYear', 'MinInteractions', 'Only', 'Diversity', 'Niche', 'AsCsv', 'Safe', 'RunNames', 'Host', 'ApiKey',
            'AllowedHosts', 'Origins', 'Timeout', 'PerClient', 'Watch', 'Formats', 'ExportFolder', 'override', 'about',
            'run', 'runs', 'models', 'evaluate', 'compare', 'sweep', 'leaderboard', 'report', 'recommend', 'serve',
            'export', 'main']
@@ -247,6 +247,8 @@ Genres = Annotated[Several, typer.Option("--genre", help="only items of this gen
 FromYear = Annotated[Optional[int], typer.Option("--from-year", help="only items of this year and later")]
 ToYear = Annotated[Optional[int], typer.Option("--to-year", help="only items of this year and earlier")]
 MinInteractions = Annotated[int, typer.Option("--least", min=0, help="only items with this many interactions")]
+Only = Annotated[Optional[Path], typer.Option(
+    "--only", help="rank within the items of this file alone: a table with a column item_id, or one id a line")]
 Diversity = Annotated[float, typer.Option(
     "--diversity", min=0, max=1, help="0: best scores; towards 1: unlike each other")]
 Niche = Annotated[float, typer.Option(
@@ -258,7 +260,7 @@ Safe = Annotated[bool, typer.Option(
          "--csv-raw writes every text as it is")]
 
 # %% ../nbs/10_cli.ipynb #6e41c0bf
-def _check_recommend(user, likes, dislikes, feature, similar, batch, out, as_csv, as_json):
+def _check_recommend(user, likes, dislikes, feature, similar, batch, out, only, as_csv, as_json):
     "Refuse options that do not go together"
     asked = [x for x in (user, likes or feature or None, similar, batch) if x is not None]
     if len(asked) != 1:
@@ -267,6 +269,8 @@ def _check_recommend(user, likes, dislikes, feature, similar, batch, out, as_csv
     if as_csv and as_json: raise ValueError("--csv and --json are two formats: give one")
     if (batch is None) != (out is None): raise ValueError("--batch FILE and --out FILE belong together")
     if dislikes and not likes: raise ValueError("--dislikes goes with --likes")
+    if None not in (only, out) and only.expanduser().resolve() == out.expanduser().resolve():
+        raise ValueError("--only and --out name one file: give another one for the lists")
 
 # %% ../nbs/10_cli.ipynb #35bbced9
 def _answer(run, user, likes, dislikes, feature, similar, options):
@@ -281,21 +285,22 @@ def recommend(
     run:RunName, user:UserId=None, likes:Likes=None, dislikes:Dislikes=None, feature:Features=None,
     similar:Similar=None, batch:BatchFile=None, out:Out=None, skip_unknown:SkipUnknown=False,
     k:HowMany=10, genre:Genres=None, from_year:FromYear=None, to_year:ToYear=None, min_interactions:MinInteractions=0,
-    diversity:Diversity=0., niche:Niche=0.,
+    only:Only=None, diversity:Diversity=0., niche:Niche=0.,
     as_csv:AsCsv=False, safe:Safe=True, as_json:AsJson=False,
 ):
     "The best items for a user, for a new person, for all users of a file, or like an item."
     with plain_errors():
-        _check_recommend(user, likes, dislikes, feature, similar, batch, out, as_csv, as_json)
+        _check_recommend(user, likes, dislikes, feature, similar, batch, out, only, as_csv, as_json)
         from recsys.utils import runs_folder
         from recsys.recommendation import open_run
         from recsys.reranking import ListOptions
         options = ListOptions(
             k=k, genres=tuple(genre or ()), from_year=from_year, to_year=to_year, least=min_interactions,
             diversity=diversity, niche=niche)
-        if similar is not None and options != ListOptions(k=k):
+        if similar is not None and (only or options != ListOptions(k=k)):
             raise ValueError("--similar takes no filters and no sliders")
         opened = open_run(run, root=runs_folder())
+        if only: options = answers.within(opened, only, options)
         if batch is not None: return answers.write_lists(opened, batch, out, options, skip_unknown, safe)
         answers.print_list(_answer(opened, user, likes, dislikes, feature, similar, options), as_csv, as_json, safe)
 

@@ -329,7 +329,7 @@ def _seen_from(path, folders)->str|None: # absolute
 
 # %% ../nbs/08_config.ipynb #8caa3a82
 PATHS = ("data.path", "data.items", "data.users",   # keys that name files
-         "split.train", "split.valid", "split.test", "evaluation.candidates")
+         "split.train", "split.valid", "split.test", "evaluation.candidates", "evaluation.only")
 
 def _feature_files(sections:dict)->list[str]:
     "The keys that name files of vectors"

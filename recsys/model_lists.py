@@ -55,7 +55,8 @@ def count(n:int, thing:str, things:str|None=None)->str:
 def headline_scores(about:dict, word:str)->str:
     "The two test figures people ask for first, of the first protocol that has any"
     from recsys.names import headline_metrics, metric_name   # heavy: only when a page is made
-    measured = {"rating": "Its stars on the test: ", "full": f"Ranking all {word}s on the test: "}
+    ranked = f"{about['only']:,} allowed {word}s" if about.get("only") else f"all {word}s"
+    measured = {"rating": "Its stars on the test: ", "full": f"Ranking {ranked} on the test: "}
     for protocol, figures in about["test"].items():
         names = [name for name in headline_metrics(figures) if name in figures][:2]
         if not names: continue

@@ -114,7 +114,9 @@ def _run_row(page:Path, folder:Path, metrics:dict)->dict:
     sampled = next((p for p in test if p.startswith("sampled")), None)
     figures, cutoffs = _main_figures(test.get("full", {}), test.get(sampled, {}))
     yardstick = metrics.get("yardstick", {}).get("full", {})
-    about = dict(name=page.stem, file=page.name, model=metrics["model"], data=metrics["data"]["name"],
+    data, only = metrics["data"]["name"], metrics.get("only")
+    if only: data += f", {only['items']:,} allowed items"
+    about = dict(name=page.stem, file=page.name, model=metrics["model"], data=data,
                  split=config["split"]["name"], runs=len(metrics.get("runs", [1])),
                  fit=metrics["timing"]["fit_s"], finished=metrics["finished"][:16].replace("T", " "))
     return about | figures | dict(

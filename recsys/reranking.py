@@ -37,6 +37,8 @@ class ListOptions(Section):
     hide:tuple[_RawId, ...] = _field(
         (), "ids of items that are never listed, such as what was seen elsewhere; "
         "they count neither as likes nor as dislikes", max_length=1000)
+    only:tuple[_RawId, ...]|None = _field(
+        None, "ids of the items that may be listed, such as what is in stock; null: any item may", min_length=1)
     seen:bool = _field(False, "may list what the person has consumed")
     diversity:float = _field(
         0., "0: best scores; towards 1: unlike what stands above (maximal marginal relevance)", ge=0, le=1)
@@ -50,7 +52,7 @@ class ListOptions(Section):
     def filters(self)->bool:
         "Whether anything is excluded"
         years = self.from_year is not None or self.to_year is not None
-        return bool(years or self.genres or self.without or self.hide or self.least)
+        return bool(years or self.genres or self.without or self.hide or self.only or self.least)
 
     @model_validator(mode="after")
     def _years(self):
@@ -95,14 +97,26 @@ def _fits_years(run, options):
 @once_per_run
 def _item_index(run): return pd.Index(run.catalogue.item_ids.astype(str))
 
-def _item_codes(run, ids):
+def _item_codes(
+    run,
+    ids,
+    option,   # that named them, for the error
+):
     "Codes of raw item ids, given as numbers or text"
     known = _item_index(run)
     codes = torch.tensor(known.get_indexer([str(i) for i in ids]), dtype=torch.int64)
     if (codes >= 0).all(): return codes
     first = str(ids[int((codes < 0).int().argmax())])[:80]
     there = f"The run {run.name!r} knows {len(known):,} items, such as {known[0]}."
-    raise ValueError(f"Unknown item {first!r} in hide. {there}")
+    raise ValueError(f"Unknown item {first!r} in {option}. {there}")
+
+# %% ../nbs/07a_reranking.ipynb #06958a0c
+def _is_named(run, options):
+    "[n_items] bool: in the allowed list, or any where there is none"
+    if options.only is None: return torch.ones(run.catalogue.n_items, dtype=torch.bool)
+    named = torch.zeros(run.catalogue.n_items, dtype=torch.bool)
+    named[_item_codes(run, options.only, "only")] = True
+    return named
 
 # %% ../nbs/07a_reranking.ipynb #9da990d1
 def allowed(
@@ -111,7 +125,8 @@ def allowed(
 )->Tensor|None: # [n_items] bool; None: no filter
     "The items that pass the filters; an unknown genre or id, or a year where the data has none, raises `ValueError`"
     fits = _fits_genres(run, options) & _fits_years(run, options) & (run.counts >= options.least)
-    if options.hide: fits[twins(run, _item_codes(run, options.hide))] = False
+    fits &= _is_named(run, options)
+    if options.hide: fits[twins(run, _item_codes(run, options.hide, "hide"))] = False
     return None if fits.all() else fits
 
 # %% ../nbs/07a_reranking.ipynb #5a6e3251
@@ -194,9 +209,11 @@ def _masks(run, query, options):
     yield row[is_hidden], consumed.items[is_hidden]
     by_a_new_user = is_hidden & run.has_twin[consumed.items] & (query.users[row] < 0)
     for at in by_a_new_user.nonzero()[:, 0]: yield row[at], twins(run, consumed.items[at][None])
-    filters = {o: allowed(run, o) for o in set(options) if o.filters}
+    filtered = {id(o): o for o in options if o.filters}   # many users may share one object, and long ones hash slowly
+    fits = {o: allowed(run, o) for o in set(filtered.values())}
+    masks = {key: fits[o] for key, o in filtered.items()}
     for at, o in enumerate(options):
-        if filters.get(o) is not None: yield at, ~filters[o]
+        if masks.get(id(o)) is not None: yield at, ~masks[id(o)]
 
 # %% ../nbs/07a_reranking.ipynb #4be3ed51
 POOL = 5   # a diverse list of k is picked from the best POOL·k, and at least 100

@@ -177,18 +177,19 @@ def write_values(
 
 # %% ../nbs/06e_run_comparison.ipynb #d2263ca9
 def test_rows_of(run, rating):
-    "What a single run was tested on, as a fingerprint: hash, rows, items to rank"
+    "What a single run was tested on, as a fingerprint: hash, rows, items to rank, and which of them"
     file = run.folder/"split"/"test.parquet"
     rows = pd.read_parquet(file, columns=[USER, ITEM] if rating else [USER, ITEM, "positive"])
     if not rating: rows = rows[rows.positive]
     hashes = pd.util.hash_pandas_object(rows[[USER, ITEM]], index=False)
-    return int(hashes.sum()), len(rows), run.metrics["data"].get("items")
+    only = None if rating else run.metrics.get("only", {}).get("sha256")
+    return int(hashes.sum()), len(rows), run.metrics["data"].get("items"), only
 
 # %% ../nbs/06e_run_comparison.ipynb #74d9ff9f
 def test_rows(
     run:RunValues,
     rating:bool=False, # all rows, not the positives alone
-)->set:                # of (hash, rows, items to rank), one a part
+)->set:                # of (hash, rows, items to rank, which of them), one a part
     "What a run was tested on, as fingerprints"
     return {test_rows_of(single, rating) for single in run.singles}
 
@@ -203,7 +204,8 @@ def test_settings(run):
     data, config = run.metrics["data"], flatten(run.config)
     source = {k: v for k, v in config.items() if k.startswith("data.")}
     if data.get("sha256"): source = {"data.sha256": data["sha256"]}
-    return source | {k: v for k, v in config.items() if decides_test(k)} | {"data.items": data.get("items")}
+    return source | {k: v for k, v in config.items() if decides_test(k)} | {
+        "data.items": data.get("items"), "evaluation.only": config.get("evaluation.only")}
 
 # %% ../nbs/06e_run_comparison.ipynb #cb9df719
 def differing_settings(a, b):

@@ -102,7 +102,7 @@ def found_positives(
             f"The lists hold {evaluation.ks[-1]} items; expected at least k = {k}. Evaluate with ks up to {k}.")
     c, lists = evaluation.candidates, evaluation.lists[:, :k]
     if c is None:
-        truth = positives(split, evaluation.part, check=False)
+        truth = positives(split, evaluation.part, check=False, only=evaluation.only)
         truth = asked_for(truth, split, evaluation.part, evaluation.protocol, evaluation.users)
     else: truth = Truth.of(c.user[c.label], c.item[c.label], split.catalogue.n_items)
     listed = pair_keys(evaluation.users[:, None], lists, truth.n_items)[lists >= 0].sort().values

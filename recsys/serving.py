@@ -123,7 +123,7 @@ def run_facts(run:Run, revision:str, metrics:dict)->dict:
         "users": run.catalogue.n_users, "items": run.catalogue.n_items, "interactions": len(run.histories.items),
         "stars": bool(run.model.predicts_stars), "genres": run.genres[0], "features": run.told,
         "rating_scale": list(run.scale[:2]) if run.scale else None,
-        "test": metrics.get("test", {}),
+        "test": metrics.get("test", {}), "only": metrics.get("only", {}).get("items"),   # ranked within so many
         "loaded_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
 
