@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FeatureConfig', 'unused_feature_keys', 'Rule', 'Column', 'as_words', 'vocabulary_of', 'code_of_word', 'codes_of',
            'fit_category', 'read_category', 'split_tags', 'fit_tags', 'read_tags', 'as_numbers', 'fit_number',
-           'read_number', 'vector_column', 'fit_cyclic', 'read_cyclic', 'vectors_in', 'fit_vector', 'read_vector']
+           'vector_column', 'read_number', 'fit_cyclic', 'read_cyclic', 'vectors_in', 'fit_vector', 'read_vector']
 
 # %% ../nbs/01d_feature_columns.ipynb #30625f89
 from dataclasses import dataclass, field, replace
@@ -31,8 +31,9 @@ class FeatureConfig(Section):
     min_count:int = Field(
         1, ge=1, description="category, tags: values that train holds less often count as unknown")
     separator:str = Field("|", min_length=1, description="tags: what stands between two of them")
-    scale:Literal["standard", "quantiles", "none"] = Field(
-        "standard", description="number: mean 0 and spread 1; by rank; as it is")
+    scale:Literal["standard", "quantiles", "none", "splines"] = Field(
+        "standard", description="number: mean 0 and spread 1; by rank; as it is; shared between two knots")
+    knots:int = Field(10, ge=2, le=1000, description="number by splines: how many, at quantiles of train")
     period:Literal["hour", "weekday", "month", "year"]|float|None = Field(None, description=_PERIOD)
     encoder:Literal["minilm", "tfidf"] = Field(
         "minilm", description="text: a small language model (needs recsys[text]), or word counts")
@@ -47,7 +48,7 @@ class FeatureConfig(Section):
 _READ_BY = {   # key -> the kinds of columns that read it
     "columns": {"vector"}, "file": {"vector"},
     "first": {"category"}, "min_count": {"category", "tags"}, "separator": {"tags"},
-    "scale": {"number"}, "period": {"cyclic"},
+    "scale": {"number"}, "knots": {"number"}, "period": {"cyclic"},
     "encoder": {"text"}, "dim": {"text"}}
 
 def unused_feature_keys(config:FeatureConfig)->list[str]:
@@ -182,18 +183,30 @@ def as_numbers(values:pd.Series, name:str)->np.ndarray: # [n] float64; NaN where
     return np.where(np.isinf(numbers), np.nan, numbers)
 
 # %% ../nbs/01d_feature_columns.ipynb #5029ec3d
+def _quantiles_of(x, config):
+    "Where ranks, or knots, lie among the numbers of train"
+    from sklearn.preprocessing import QuantileTransformer
+    if config.scale == "splines":
+        return {"knots": np.unique(np.quantile(x, np.linspace(0, 1, config.knots)))}   # equal ones are one
+    scaler = QuantileTransformer(n_quantiles=min(len(x), 1000), subsample=None).fit(x)
+    return {"quantiles": scaler.quantiles_[:, 0]}
+
 def fit_number(name:str, config:FeatureConfig, values:pd.Series)->Rule:
     "Mean and spread, or the quantiles, of train"
-    from sklearn.preprocessing import QuantileTransformer, StandardScaler
+    from sklearn.preprocessing import StandardScaler
     x = as_numbers(values, name)
     x = x[~np.isnan(x)].reshape(-1, 1)
     if config.scale == "none" or not len(x):
         return Rule(name, config, (), {"mean": np.zeros(1), "scale": np.ones(1)})
-    if config.scale == "standard":
-        scaler = StandardScaler().fit(x)
-        return Rule(name, config, (), {"mean": scaler.mean_, "scale": scaler.scale_})
-    scaler = QuantileTransformer(n_quantiles=min(len(x), 1000), subsample=None).fit(x)
-    return Rule(name, config, (), {"quantiles": scaler.quantiles_[:, 0]})
+    if config.scale != "standard": return Rule(name, config, (), _quantiles_of(x, config))
+    scaler = StandardScaler().fit(x)
+    return Rule(name, config, (), {"mean": scaler.mean_, "scale": scaler.scale_})
+
+# %% ../nbs/01d_feature_columns.ipynb #370053e6
+def vector_column(rule:Rule, x:np.ndarray # [n, d]
+                 )->Column:
+    "Rows of numbers as a column"
+    return Column("vector", torch.tensor(x, dtype=torch.float32), None, (), rule)
 
 # %% ../nbs/01d_feature_columns.ipynb #75028f5f
 def _by_rank(x, quantiles):
@@ -203,10 +216,17 @@ def _by_rank(x, quantiles):
     from_above = -np.interp(-x, -quantiles[::-1], -share[::-1])
     return ((from_below + from_above)/2 - .5)*12**.5
 
+def _between_knots(x, knots):
+    "[n, knots]: a number gives all to the knot it lies on, or shares 1 between two, the nearer one more"
+    return np.column_stack([np.interp(x, knots, only) for only in np.eye(len(knots))])
+
 def read_number(rule:Rule, values:pd.Series)->Column:
-    "The scaled numbers, and 1 beside those that are missing"
+    "The scaled numbers, and 1 beside those that are missing; by splines a vector, as wide as there are knots, and one"
     x = as_numbers(values, rule.name)
     missing = np.isnan(x)
+    if "knots" in rule.numbers:
+        shares = np.where(missing[:, None], 0., _between_knots(x, rule.numbers["knots"]))
+        return vector_column(rule, np.column_stack([shares, missing]))
     if "quantiles" in rule.numbers: scaled = _by_rank(x, rule.numbers["quantiles"])
     else: scaled = (x - rule.numbers["mean"])/rule.numbers["scale"]
     table = np.column_stack([np.where(missing, 0., scaled), missing])
@@ -219,12 +239,6 @@ def _month(t): return (t.month - 1 + (t.day - 1)/t.days_in_month)/12
 def _year(t): return (t.day_of_year - 1)/366
 
 _PLACE_OF_TIME = {"hour": _hour, "weekday": _weekday, "month": _month, "year": _year}   # on its round, 0 to 1
-
-# %% ../nbs/01d_feature_columns.ipynb #370053e6
-def vector_column(rule:Rule, x:np.ndarray # [n, d]
-                 )->Column:
-    "Rows of numbers as a column"
-    return Column("vector", torch.tensor(x, dtype=torch.float32), None, (), rule)
 
 # %% ../nbs/01d_feature_columns.ipynb #adc60c4a
 def fit_cyclic(name:str, config:FeatureConfig, values:pd.Series)->Rule:

@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['CHUNK', 'chunk_step', 'ChunkedSoftmax', 'softmax_loss', 'log_absence', 'log_presence', 'decay_weights',
-           'pool_histories', 'TwoTowerConfig', 'UserTower', 'ItemTower', 'rivals', 'TwoTower']
+           'pool_histories', 'TwoTowerConfig', 'features_width', 'UserTower', 'ItemTower', 'rivals', 'others_loss',
+           'TwoTower']
 
 # %% ../../nbs/04_models/04_two_tower.ipynb #b10cf115
 import math
+from dataclasses import replace
 from typing import Literal
 import torch
 import torch.nn.functional as F
@@ -18,7 +20,8 @@ from ..features import FeatureEmbedding, Features
 from .base import ModelConfig, Reads, Recommender, register, select_items
 from .baselines import liked
 from .fold_in import latest
-from ..sampling import Sequences
+from ..preprocessing import histories
+from ..sampling import Sequences, WholeHistories
 
 # %% ../../nbs/04_models/04_two_tower.ipynb #4b1da434
 def chunk_step(
@@ -116,6 +119,8 @@ def pool_histories(
 class TwoTowerConfig(ModelConfig):
     "Two towers with a softmax over items"
     dim:int = Field(64, ge=1, le=1024, description="width of the two vectors")
+    predicts:Literal["next", "others"] = Field(
+        "next", description="next: the like after each place; others: the likes that a random half of a history lacks")
     history:int = Field(200, ge=1, le=2000, description="likes that are read at most, the last ones")
     half_lives:list[float|None] = Field(
         [1., 4., 16., 64., None], min_length=1,
@@ -140,10 +145,22 @@ class TwoTowerConfig(ModelConfig):
             raise ValueError(f"model.half_lives are {self.half_lives}; expected numbers above 0, or null")
         return self
 
+    @model_validator(mode="after")
+    def _others_among_all(self):
+        if self.predicts == "others" and self.loss != "softmax":
+            raise ValueError(f"model.predicts 'others' learns by loss: softmax alone, given {self.loss!r}. "
+                             "Take softmax, or predicts: next.")
+        return self
+
+# %% ../../nbs/04_models/04_two_tower.ipynb #6ab41c20
+def features_width(features:Features|None)->int: # 0: there are none
+    "Columns of their matrix"
+    return 0 if features is None else sum(c.width for c in features.columns.values())
+
 # %% ../../nbs/04_models/04_two_tower.ipynb #3ec77b97
 class UserTower(nn.Module):
     "Averages of a history, and features of the user -> a vector"
-    def __init__(self, config:TwoTowerConfig, n_items:int, features:Features|None):
+    def __init__(self, config:TwoTowerConfig, n_items:int, features:Features|None, of_items:Features|None=None):
         super().__init__()
         wide, d, hidden = len(config.half_lives)*config.dim, config.dim, config.hidden
         self.items = nn.Parameter(torch.randn(n_items + 1, d)*d**-.5)   # the last one pads, and is 0
@@ -152,7 +169,16 @@ class UserTower(nn.Module):
         self.deep = nn.Sequential(
             nn.Linear(wide, hidden), nn.GELU(), nn.Dropout(config.dropout), nn.Linear(hidden, d)) if hidden else None
         self.about = FeatureEmbedding(features, d) if features is not None and features.columns else None
+        width = features_width(of_items)
+        self.about_items = nn.Parameter(torch.randn(width, d)*.05) if width else None
         self.dropout = nn.Dropout(config.dropout)
+
+    def table(self,
+        features:Tensor,   # [n_items, width] of the items
+    )->Tensor:             # [n_items + 1, d]; the last one pads, and is 0
+        "What a like of each item says"
+        if self.about_items is None: return self.items
+        return self.items + F.pad(features@self.about_items, (0, 0, 0, 1))
 
     def forward(self,
         pools:Tensor,                 # [m, pools*d]
@@ -168,14 +194,13 @@ class ItemTower(nn.Module):
     "The item's own row, where training had one, and its features -> a vector and a level"
     def __init__(self, config:TwoTowerConfig, n_items:int, features:Features|None):
         super().__init__()
-        self.config, known = config, features is not None and bool(features.columns)
+        self.config, width = config, features_width(features)
         self.rows = nn.Parameter(torch.randn(n_items, config.dim)*config.dim**-.5) if config.item_ids else None
         self.levels = nn.Parameter(torch.zeros(n_items)) if config.item_ids else None
         self.register_buffer("trained", torch.zeros(n_items, dtype=torch.bool))
-        self.register_buffer("features", features.matrix() if known else torch.zeros(n_items, 0))
-        width = self.features.shape[1]
-        self.about = nn.Parameter(torch.randn(width, config.dim)*.05) if known else None
-        self.about_level = nn.Parameter(torch.zeros(width)) if known else None
+        self.register_buffer("features", features.matrix() if width else torch.zeros(n_items, 0))
+        self.about = nn.Parameter(torch.randn(width, config.dim)*.05) if width else None
+        self.about_level = nn.Parameter(torch.zeros(width)) if width else None
 
     def own_rows(self)->Tensor: # [n_items] 1 where an item's own row counts
         "In training some are left out"
@@ -214,6 +239,19 @@ def rivals(
     if not config.logq: return there, torch.zeros(len(there), device=share.device)
     return there, -log_presence(absence[there])
 
+# %% ../../nbs/04_models/04_two_tower.ipynb #6ab41c21
+def others_loss(
+    user:Tensor,       # [b, d]
+    item:Tensor,       # [n, d]
+    level:Tensor,      # [n]
+    others:Histories,  # of b users: which items are to be found
+)->Tensor:             # a mean over them; 0 where there is nothing to be found
+    "Cross-entropy of each of them among all items"
+    logits = torch.addmm(level, user, item.T)
+    wanted = logits[others.row_index(), others.items].sum()
+    total = (others.lengths*logits.logsumexp(1)).sum()
+    return (total - wanted)/max(1, len(others.items))
+
 # %% ../../nbs/04_models/04_two_tower.ipynb #de457e76
 @register
 class TwoTower(Recommender):
@@ -222,18 +260,23 @@ class TwoTower(Recommender):
     reads = Reads(order=True, users=True, items=True)
     def __init__(self, config, catalogue, sampling):
         super().__init__(config, catalogue, sampling)
-        self.user = UserTower(config, self.n_items, catalogue.users)
+        self.user = UserTower(config, self.n_items, catalogue.users, catalogue.items)
         self.item = ItemTower(config, self.n_items, catalogue.items)
         self.register_buffer("share", torch.zeros(self.n_items))   # of the training likes
-        self.register_buffer("weights", decay_weights(config.half_lives, config.history), persistent=False)
+        places = config.history if config.predicts == "next" else 0
+        self.register_buffer("weights", decay_weights(config.half_lives, places), persistent=False)
 
     def prepare(self, split):
         count = torch.bincount(split.train.liked.item, minlength=self.n_items)
         self.share.copy_(count/count.sum())
         self.item.trained.copy_(count > 0)
+        with torch.no_grad(): self.user.items[:-1][count == 0] = 0   # no row of its own here, either
     def source(self, split):
         users = split.catalogue.users
         self.about_users = users.to(self.device) if users is not None and users.columns else None
+        if self.config.predicts == "others":
+            likes = histories(split.train.liked, self.n_users).to(self.device)
+            return WholeHistories(likes, 3*self.n_items)
         width = 2*self.n_items + 12*len(self.config.half_lives)*self.config.dim
         return Sequences(split.train.to(self.device), self.n_users, self.n_items, self.config.history, width=width)
 
@@ -241,16 +284,34 @@ class TwoTower(Recommender):
         "Every place of the batch's histories that something follows"
         items, there = batch["items"], batch["targets"] < self.n_items
         length = items.shape[1]
-        vectors = self.user.dropout(F.embedding(items, self.user.items, padding_idx=self.n_items))
+        table = self.user.table(self.item.features)
+        vectors = self.user.dropout(F.embedding(items, table, padding_idx=self.n_items))
         pools = torch.einsum("ptk,bkd->btpd", self.weights[:, :length, :length], vectors)[there].flatten(1)
         known = torch.rand(len(pools), 1, device=pools.device) >= self.config.history_dropout
         row = torch.arange(len(items), device=items.device)[:, None].expand_as(there)[there]
-        about = None if self.about_users is None else self.about_users.select(batch["user"][row])
-        return self.user(pools*known, about), batch["targets"][there]
+        return self.user(pools*known, self.about(batch["user"][row])), batch["targets"][there]
+    def halves(self, batch)->tuple: # [b, d] vectors of users, `Histories` of what is to be found
+        "A random half of each history tells of the user; the rest is to be found"
+        h = batch["history"]
+        told = torch.rand(len(h.items), device=h.items.device) < .5
+        silent = torch.rand(len(h), device=h.items.device) < self.config.history_dropout
+        told &= ~silent[h.row_index()]
+        pools = pool_histories(h.keep(told), self.user.table(self.item.features)[:-1], self.config.half_lives)
+        return self.user(self.user.dropout(pools), self.about(batch["user"])), h.keep(~told)
+    def about(self, users:Tensor)->Features|None:
+        "What is known of users of the training"
+        return None if self.about_users is None else self.about_users.select(users)
     def scaled(self, vectors:Tensor)->Tensor:
         "Lengths as the configuration says"
         return F.normalize(vectors, dim=-1) if self.config.normalize else vectors
-    def loss(self, batch):
+    def loss(self, batch): return self.next_loss(batch) if "targets" in batch else self.others_loss(batch)
+    def others_loss(self, batch):
+        user, others = self.halves(batch)
+        vector, level = self.item()
+        there = self.item.trained.nonzero()[:, 0]
+        user, item = self.scaled(user)/self.config.temperature, self.scaled(vector[there])
+        return others_loss(user, item, level[there], replace(others, items=torch.searchsorted(there, others.items)))
+    def next_loss(self, batch):
         user, target = self.places(batch)
         vector, level = self.item()
         there, correction = rivals(self.config, target, self.share)
@@ -263,7 +324,7 @@ class TwoTower(Recommender):
         self.eval()
         likes = liked(query.histories.to(self.device))
         h = likes.keep(latest(likes, self.config.history))
-        pools = pool_histories(h, self.user.items[:-1], self.config.half_lives)
+        pools = pool_histories(h, self.user.table(self.item.features)[:-1], self.config.half_lives)
         features = None if query.features is None else query.features.to(self.device)
         user = self.scaled(self.user(pools, features))/self.config.temperature
         return F.pad(user, (0, 1), value=1.)
