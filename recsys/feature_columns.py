@@ -19,14 +19,15 @@ from .utils import Section, unknown
 
 # %% ../nbs/01d_feature_columns.ipynb #27731c8e
 _PERIOD = "cyclic: of a time, or the length of a round of numbers; null: the feature's name"
+_FILE = ("vector: a Parquet file with the ids, and a column of lists or columns of numbers; "
+         "text: Parquet or CSV with the ids and a column of texts, or JSON that says {id: text}")
 
 class FeatureConfig(Section):
     "How one column becomes a tensor"
     kind:Literal["category", "tags", "number", "vector", "text", "cyclic"]
     column:str|None = Field(None, description="in the table; null: called as the feature is")
     columns:list[str] = Field([], description="vector: several columns of numbers, side by side")
-    file:str|None = Field(
-        None, description="vector: a Parquet file with the ids, and a column of lists or columns of numbers")
+    file:str|None = Field(None, description=_FILE)
     first:int|None = Field(None, ge=1, description="category: its first characters alone, as of a zip code")
     min_count:int = Field(
         1, ge=1, description="category, tags: values that train holds less often count as unknown")
@@ -46,7 +47,7 @@ class FeatureConfig(Section):
 
 # %% ../nbs/01d_feature_columns.ipynb #541e0e2b
 _READ_BY = {   # key -> the kinds of columns that read it
-    "columns": {"vector"}, "file": {"vector"},
+    "columns": {"vector"}, "file": {"vector", "text"},
     "first": {"category"}, "min_count": {"category", "tags"}, "separator": {"tags"},
     "scale": {"number"}, "knots": {"number"}, "period": {"cyclic"},
     "encoder": {"text"}, "dim": {"text"}}

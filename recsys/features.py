@@ -8,19 +8,21 @@ __all__ = ['FeaturesConfig', 'Features', 'fit_features', 'save_features', 'load_
            'FeatureConfig', 'Rule']
 
 # %% ../nbs/02a_features.ipynb #ea000a36
-import json
+import json, os
 from dataclasses import dataclass, replace
 from pathlib import Path
-import numpy as np, pandas as pd, torch
+import numpy as np, pandas as pd, pyarrow as pa, torch
 import torch.nn.functional as F
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
+from .columns import id_values, same_ids
 from .data import ITEM, USER, Tables
 from .encoding import Catalogue
 from .feature_columns import Column, FeatureConfig, Rule, unused_feature_keys
 from .feature_columns import fit_category, fit_cyclic, fit_number, fit_tags, fit_vector
 from .feature_columns import read_category, read_cyclic, read_number, read_tags, read_vector
 from .preprocessing import Split
+from .tablefile import table_file
 from .text import fit_text, read_text_column
 from .utils import Section, find_file, replacing, unknown
 
@@ -218,27 +220,57 @@ def at_moment(rules:Features, now:Tensor)->Features: # as many rows as `now` [n]
     return rules.map(lambda c: read_cyclic(c.rule, seconds).to(now.device))
 
 # %% ../nbs/02a_features.ipynb #c58ed4b1
-def _vector_file(config, key, ids, name, side):
-    "A Parquet file of vectors by id, under the names that the feature reads"
-    path, columns = find_file(config.file), config.made_of(name)
+def _json_texts(path, key, columns):
+    "Texts by id, as a JSON object has them"
+    try: texts = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as e: raise ValueError(f"{path.name} is not JSON: {e}. Expected {{id: text, …}}.") from None
+    is_text = isinstance(texts, dict) and all(x is None or isinstance(x, str) for x in texts.values())
+    if not is_text: raise ValueError(f"{path.name} is JSON of another shape. Expected an object {{id: text, …}}.")
+    return pd.DataFrame({key: list(texts), columns[0]: list(texts.values())})
+
+def _table_texts(path, key, columns):
+    "Texts by id, of a table"
+    file = table_file(path)
+    for column in (key, *columns): file.need(column, "")
+    table = file.read(dict.fromkeys((key, *columns), pa.string()))
+    ids = id_values(table[key], key, file.text is not None).to_pandas()
+    texts = table[columns[0]].to_pandas()
+    return pd.DataFrame({key: ids, columns[0]: texts.where(texts != "", None)})
+
+def _vectors(path, key, columns):
+    "Vectors by id, of a Parquet file"
     frame = pd.read_parquet(path)
-    if key not in frame:
-        raise ValueError(f"features.{side}.{name}: {path.name} has the columns {', '.join(map(str, frame))}; "
-                         f"expected {key}.")
-    lacking = [c for c in columns if c not in frame]
-    if lacking: raise _no_column(lacking[0], name, side, frame)
-    found = frame.set_index(key)[columns].reindex(ids)
-    if found.isna().all().all():
-        raise ValueError(f"features.{side}.{name}: no {key} of {path.name} is in the data. "
-                         f"Ids there look like {frame[key].iloc[0]!r}.")
-    return found
+    for column in (key, *columns):
+        if column not in frame:
+            raise ValueError(f"{path.name} has the columns {', '.join(map(str, frame))}; expected {column}.")
+    return frame[[key, *columns]]
+
+# %% ../nbs/02a_features.ipynb #5fd18ae1
+def _in_order(frame, key, ids, file):
+    "The rows of a frame by these ids, whichever type its own ids have; missing where it has none"
+    known, given = same_ids([pd.Series(ids, name=key), frame[key]])
+    repeated = given[given.duplicated()]
+    if len(repeated):
+        raise ValueError(f"{file} has {key} {repeated.tolist()[0]!r} more than once; expected each id once.")
+    if not given.isin(known).any():
+        raise ValueError(f"no {key} of {file} is in the data. Ids there look like {frame[key].tolist()[0]!r}.")
+    found = frame.drop(columns=key).set_axis(pd.Index(given), axis=0)
+    return found.reindex(known).set_axis(pd.Index(ids, name=key), axis=0)
+
+def _own_file(config, key, ids, name, side):
+    "What a feature's own file says of these ids, under the names that the feature reads"
+    path, columns = find_file(os.path.expandvars(config.file)), config.made_of(name)
+    if config.kind == "vector": read = _vectors
+    else: read = _json_texts if path.suffix.lower() == ".json" else _table_texts
+    try: return _in_order(read(path, key, columns), key, ids, path.name)
+    except ValueError as e: raise ValueError(f"features.{side}.{name}: {e}") from None
 
 # %% ../nbs/02a_features.ipynb #805d587f
 def _by_code(table, key, ids, wanted, side):
-    "The table in the order of codes, with the files of vectors beside it"
+    "The table in the order of codes, with what lies in files of its own beside it"
     frame = table.set_index(key).reindex(ids)
     for name, c in wanted.items():
-        if c.file is not None: frame = frame.join(_vector_file(c, key, ids, name, side))
+        if c.file is not None: frame = frame.join(_own_file(c, key, ids, name, side))
     return frame.reset_index()
 
 # %% ../nbs/02a_features.ipynb #4589f459
