@@ -182,7 +182,7 @@ def told_frame(
         ends = zip(mine.likes, mine["mean"], mine.low, mine.high)
         row = {"run": short} | {count(n, "like"): with_interval(*values) for n, *values in ends}
         if len(gains): row["ahead from"] = "–" if name == floor_of(c) else ahead_from(gains[gains.run == name])
-        if milliseconds: row["ms a person"] = f"{milliseconds[name]:.1f}" if name in milliseconds else "–"
+        if milliseconds: row["ms"] = f"{milliseconds[name]:.1f}" if name in milliseconds else "–"
         rows.append(row)
     return pd.DataFrame(rows).fillna("–")
 
@@ -195,7 +195,6 @@ def told_note(c:Comparison, by_likes:dict)->str: # HTML
     threads = count(torch.get_num_threads(), "thread")
     return (f"<p class='note'>{c.metric_name} over {who} with at least {LEAST_LIKES} likes who were not in training, "
             "the same for all runs, in brackets 95 % intervals. A model is told the last likes and not who asks. "
-            "Ahead of popularity from so many likes on: the paired interval of the difference lies above 0. A "
-            "person's milliseconds: the median over people of a list of ten for one with ten likes, the fastest of three answers, "
-            f"the models asked in turn ({cpu}, "
-            f"{threads}).</p>")
+            "Ahead from: with so many likes on, the paired interval of the difference from popularity lies above 0. "
+            "Milliseconds: the median over people of a list of ten for one with ten likes, the fastest of three "
+            f"answers, the models asked in turn ({cpu}, {threads}).</p>")
