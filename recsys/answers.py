@@ -230,6 +230,7 @@ class ListAnswer:
     title:str
     why_empty:str       # a sentence for a list without any line
     why_short:str = ""  # a sentence for one that an allowed list made shorter than asked for
+    basis:str = ""      # a sentence for one that stands on no history
 
 # %% ../nbs/10c_answers.ipynb #9f394a6c
 def _only_words(run, options): return f"the {run.word}s that --only allows ({len(options.only):,})"
@@ -260,15 +261,20 @@ def why_short(
     if not options.only or not 0 < n < options.k: return ""
     return f"The list ends at {n:,} of {options.k:,}: of {_only_words(run, options)}, no other {_left_words(options)}."
 
+# %% ../nbs/10c_answers.ipynb #a7d10030
+def _list_answer(run, query, options, title, code=None):
+    "The list of one person with its words"
+    from recsys.reranking import basis, basis_line, list_table
+    frame = list_table(run, query, options, code)
+    whys = why_empty(run, options, code), why_short(run, options, len(frame))
+    return ListAnswer(frame, title, *whys, basis_line(run, *basis(run, query)))
+
 # %% ../nbs/10c_answers.ipynb #5ebbc9d4
 def list_for_user(run, user:str, options)->ListAnswer:
     "The list of a user of the data"
     from recsys.recommendation import known_query, user_codes
-    from recsys.reranking import list_table
     code = user_codes(run, user)
-    frame = list_table(run, known_query(run, code), options, code)
-    whys = why_empty(run, options, code), why_short(run, options, len(frame))
-    return ListAnswer(frame, f"For user {user}", *whys)
+    return _list_answer(run, known_query(run, code), options, f"For user {user}", code)
 
 # %% ../nbs/10c_answers.ipynb #41cad772
 def for_whom(likes, told)->str:
@@ -276,7 +282,7 @@ def for_whom(likes, told)->str:
     said = []
     if likes: said.append("likes " + ", ".join(likes))
     if told: said.append("says " + ", ".join(told))
-    return "For someone who " + " and ".join(said)
+    return "For someone who " + " and ".join(said) if said else "For somebody of whom nothing is known"
 
 # %% ../nbs/10c_answers.ipynb #d3101d0a
 def named_values(given)->dict: # name -> value, as written
@@ -296,12 +302,10 @@ def list_for_new(
     told:list,       # NAME=VALUE, see `named_values`
     options,
 )->ListAnswer:
-    "The list of a new user who names titles, says something of themselves, or both"
+    "The list of a new user who names titles, says something of themselves, both, or neither"
     from recsys.recommendation import titles_query
-    from recsys.reranking import list_table
     query = titles_query(run, likes, dislikes, features=named_values(told))
-    frame = list_table(run, query, options)
-    return ListAnswer(frame, for_whom(likes, told), why_empty(run, options), why_short(run, options, len(frame)))
+    return _list_answer(run, query, options, for_whom(likes, told))
 
 # %% ../nbs/10c_answers.ipynb #52e0c86c
 def list_of_similar(run, title:str, k:int)->ListAnswer:
@@ -322,7 +326,8 @@ def print_list(
     elif as_json: print(frame_json(answer.frame))
     elif len(answer.frame): show(answer.frame, answer.title)
     else: print(f"{answer.title}: the list is empty. {answer.why_empty}")
-    if answer.why_short and not (as_csv or as_json): print(answer.why_short)
+    for said in (answer.basis if len(answer.frame) else "", answer.why_short):
+        if said and not (as_csv or as_json): print(said)
 
 # %% ../nbs/10c_answers.ipynb #88481f8d
 def _item_columns(run)->tuple:

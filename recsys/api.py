@@ -12,7 +12,7 @@ __all__ = ['MOST', 'EXPLAINED', 'Id', 'IdText', 'Stars', 'FeatureName', 'Feature
 
 # %% ../nbs/09d_api.ipynb #be0222a8
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 import orjson, torch
 from fastapi import FastAPI, Path as InPath, Query as InQuery
 from fastapi.exceptions import RequestValidationError
@@ -72,7 +72,8 @@ class Reason(BaseModel):
 class Recommended(Film):
     "An item in a list"
     rank:int = Field(ge=1)
-    score:float = Field(description="of the model; comparable within one answer")
+    score:float = Field(description=(
+        "of the model, comparable within one answer; where `basis` is popular, how many people like it"))
     stars:float|None = Field(None, description="what the person would give, where the model predicts it")
     because:list[Reason]|None = Field(None, description="where reasons were asked for")
 
@@ -83,6 +84,9 @@ class Films(BaseModel):
     revision:str = Field(description="which weights answered")
     items:list[Recommended]
     note:str|None = Field(None, description="why the list is empty, or ends early because of `only`, where it does")
+    basis:Literal["history", "features", "popular"]|None = Field(None, description=(
+        "what the list stands on: what the person consumed; what they say of themselves alone; or, where nothing is "
+        "known that the model reads, what most people like, spread over genres; null: items like one"))
 
 class Found(BaseModel):
     "Titles that fit, best first"
@@ -182,6 +186,7 @@ def list_body(
         if answer.because is not None: item["because"] = reasons_body(records, answer.because[place])
         items.append(item)
     body = {"model": loaded.name, "revision": loaded.revision, "items": items}
+    if answer.basis: body["basis"] = answer.basis
     if not items: body["note"] = why_empty or f"No {loaded.run.word} is left to list."
     return body
 

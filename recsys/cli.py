@@ -263,9 +263,10 @@ Safe = Annotated[bool, typer.Option(
 def _check_recommend(user, likes, dislikes, feature, similar, batch, out, only, as_csv, as_json):
     "Refuse options that do not go together"
     asked = [x for x in (user, likes or feature or None, similar, batch) if x is not None]
-    if len(asked) != 1:
+    if len(asked) > 1:
         of_titles = "--likes TITLE (repeat for more; or --feature NAME=VALUE)"
-        raise ValueError(f"give one of --user ID, {of_titles}, --similar TITLE or --batch FILE")
+        said = f"give one of --user ID, {of_titles}, --similar TITLE or --batch FILE"
+        raise ValueError(f"{said}, or none: then nothing is known of who asks")
     if as_csv and as_json: raise ValueError("--csv and --json are two formats: give one")
     if (batch is None) != (out is None): raise ValueError("--batch FILE and --out FILE belong together")
     if dislikes and not likes: raise ValueError("--dislikes goes with --likes")
@@ -288,7 +289,7 @@ def recommend(
     only:Only=None, diversity:Diversity=0., niche:Niche=0.,
     as_csv:AsCsv=False, safe:Safe=True, as_json:AsJson=False,
 ):
-    "The best items for a user, for a new person, for all users of a file, or like an item."
+    "The best items for a user, for a new person, for all users of a file, or like an item; without any, for nobody."
     with plain_errors():
         _check_recommend(user, likes, dislikes, feature, similar, batch, out, only, as_csv, as_json)
         from recsys.utils import runs_folder

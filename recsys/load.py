@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['request_bytes', 'length', 'Connection', 'Load', 'load_of', 'ask_on_connections', 'run_crowd', 'result_of', 'drive',
-           'post_request', 'liked_items', 'history_requests', 'heavy_requests', 'Reply', 'read_reply', 'ask_once',
-           'ask_on', 'Storm', 'until_asking', 'ask_in_storm', 'seconds_to_rest', 'in_own_loop', 'storm', 'read_to_end',
-           'status_of', 'pour', 'Held', 'ordinary_request', 'half_request', 'hold_open']
+           'post_request', 'liked_items', 'history_requests', 'taste_requests', 'heavy_requests', 'Reply', 'read_reply',
+           'ask_once', 'ask_on', 'Storm', 'until_asking', 'ask_in_storm', 'seconds_to_rest', 'in_own_loop', 'storm',
+           'read_to_end', 'status_of', 'pour', 'Held', 'ordinary_request', 'half_request', 'hold_open']
 
 # %% ../nbs/09b_load.ipynb #cfa24663
 import asyncio, contextlib, json, multiprocessing, queue, socket, time
@@ -151,6 +151,25 @@ def history_requests(
         mixed = rng.permutation(liked_items(run, user))
         some = mixed[:int(rng.integers(1, most + 1))]
         out.append(post_request({"likes": [ids[i] for i in some], "k": k, **more}))
+    return out
+
+# %% ../nbs/09b_load.ipynb #a7d10080
+def taste_requests(
+    run,             # an opened `Run`
+    n:int=4096,
+    k:int=10,
+    seed:int=0,
+)->list:
+    "POST requests with all that a visitor can say: up to ten likes, three dislikes, three items with stars, features"
+    rng, ids, out = np.random.default_rng(seed), run.catalogue.item_ids.tolist(), []
+    for user in rng.integers(len(run.histories), size=n):
+        likes = rng.permutation(liked_items(run, user))[:int(rng.integers(1, 11))]
+        rest = rng.permutation(np.setdiff1d(np.arange(len(ids)), likes))
+        dislikes, rated = rest[:3], rest[3:6] if run.scale else ()
+        said = {name: rng.choice(words) if words else int(rng.integers(10, 70)) for name, words in run.told.items()}
+        out.append(post_request({
+            "likes": [ids[i] for i in likes], "dislikes": [ids[i] for i in dislikes], "k": k,
+            "ratings": {str(ids[i]): float(rng.integers(1, 6)) for i in rated}, "features": said}))
     return out
 
 # %% ../nbs/09b_load.ipynb #28d04e57

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from types import SimpleNamespace
 import torch
 from .recommendation import known_query, new_query, once_per_run
-from .reranking import ListOptions, has_years
+from .reranking import ListOptions, basis_line, has_years
 from .words import shown
 from .batching import Busy
 from .serving import explains_itself
@@ -43,6 +43,7 @@ class ModelList:
     explains:bool = False     # by its own weights
     reasoned:bool = False     # reasons were asked for
     later:bool = False        # reasons can be asked for, and take longer than the list
+    basis:str = ""            # what to say of a list that stands on no history
     dislikes:str = ""         # what it makes of dislikes
     empty:str = ""            # what to say of a list without entries
     short:str = ""            # what to say of a list that is shorter than it was to be
@@ -201,6 +202,7 @@ async def model_list(
         anybody = not len(query.histories.items)
         n_reasons = int((explains or reasons) and not anybody)
         answer = await hub.ask(loaded, query, options, 5 if state.why else n_reasons, user)
+        about["basis"] = basis_line(loaded.run, answer.basis)
         about["dislikes"] = await dislikes_line(hub, loaded, home, state, options, answer.items)
     except ValueError as e:
         return ModelList(**about, entries=(), empty=f"{loaded.name} cannot answer this. {shown(e)}")

@@ -91,6 +91,7 @@ def spoken(found)->str: # of a `ModelList`
     "A list in a sentence"
     if not found.entries: return found.empty
     said = f"{count(len(found.entries), found.word)} by {found.name}, first {found.entries[0].film.name}."
+    if found.basis: said += f" {found.basis}"
     for entry in found.entries:
         if not (entry.open and entry.because): continue
         reasons = ", ".join(f"{reason.film.name}, {reason.share:.0%}" for reason in entry.because)

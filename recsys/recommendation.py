@@ -35,6 +35,12 @@ class ItemFacts:
         return torch.bincount(self.histories.items, minlength=self.catalogue.n_items)
 
     @cached_property
+    def likes(self)->Tensor:
+        "[n_items] people who like it, in all parts; without ratings, who took it"
+        if self.histories.positive is None: return self.counts
+        return torch.bincount(self.histories.items[self.histories.positive], minlength=self.catalogue.n_items)
+
+    @cached_property
     def genres(self)->tuple:
         "The names of all genres in alphabetical order, and which item has which: [n_items, genres] bool"
         table = self.items["genres"].astype(object).str.get_dummies("|").astype(bool)
@@ -392,7 +398,7 @@ def for_new(
     k:int=10,
     features:dict|None=None,
 )->pd.DataFrame:            # rank (from 1), item_id, title, year, genres, score; models of stars: and stars
-    "The `k` best items for a new user who names a few; without any, for nobody in particular"
+    "The `k` best items for a new user who names a few; without any, what the model itself lists for nobody"
     query = titles_query(run, likes, dislikes, ratings, features)
     known = _one_history(twins(run, query.histories.items))
     _, lines = _best_frame(run, query, k, hide=known)

@@ -23,7 +23,7 @@ from .preprocessing import Split
 from .split_files import save_split
 from .recommendation import NEEDED, Run, similar_items, open_run, known_query, new_query, run_folder
 from .titles import Titles
-from .reranking import MAX_LEFT_OUT, ListOptions, because, because_in_slices, rerank
+from .reranking import MAX_LEFT_OUT, ListOptions, basis, because, because_in_slices, rerank
 from .batching import Batcher
 
 # %% ../nbs/07c_serving.ipynb #7cf864a0
@@ -171,6 +171,7 @@ class Answer:
     scores:list
     stars:list|None = None     # of models that predict them
     because:list|None = None   # where asked for: for each item, pairs of a history item's code and its share
+    basis:str|None = None      # history, features or popular, as `reranking.basis`; None: like an item
 
 # %% ../nbs/07c_serving.ipynb #b40f9cbe
 def is_folded_in(request:ListRequest)->bool:
@@ -187,7 +188,8 @@ def list_cost(request:ListRequest)->float:
     "What a list costs without reasons: more if it is long, niche or diverse"
     options = request.options
     cost = history_cost(request) + options.k/100 + (options.niche != 0)
-    return cost + options.k/20 if options.diversity else cost
+    for_nobody = not len(request.query.histories.items)   # spread over genres
+    return cost + options.k/20 if options.diversity or for_nobody else cost
 
 # %% ../nbs/07c_serving.ipynb #b9e4bce5
 def explains_itself(model:Recommender)->bool:
@@ -227,9 +229,9 @@ def answer_together(requests:list)->list: # an `Answer` each
     run, query = requests[0].loaded.run, Query.cat([r.query for r in requests])
     lists = rerank(run, query, [r.options for r in requests], torch.tensor([r.key for r in requests]))
     stars, answers = predicted_stars(run, query, [codes for codes, _ in lists]), []
-    for r, (codes, scores), given in zip(requests, lists, stars):
+    for r, (codes, scores), given, stands_on in zip(requests, lists, stars, basis(run, query)):
         reasons = because(run, r.query, codes, r.reasons) if r.reasons else None
-        answers.append(Answer(codes.tolist(), scores.tolist(), given, reasons))
+        answers.append(Answer(codes.tolist(), scores.tolist(), given, reasons, stands_on))
     return answers
 
 # %% ../nbs/07c_serving.ipynb #dfa5f28c
@@ -258,7 +260,7 @@ def answer_in_slices(request:ListRequest): # a generator that returns an `Answer
     [stars] = predicted_stars(run, query, [codes])
     yield
     if request.reasons: reasons = yield from because_in_slices(run, query, codes, request.reasons)
-    return Answer(codes.tolist(), scores.tolist(), stars, reasons)
+    return Answer(codes.tolist(), scores.tolist(), stars, reasons, *basis(run, query))
 
 # %% ../nbs/07c_serving.ipynb #332f83b0
 log = logging.getLogger("recsys.serving")
