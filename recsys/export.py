@@ -177,8 +177,8 @@ def onnx_inputs(run:Run, kind:str)->dict:
     goes_in = {
         "history": f"float32 [n, {n_items}]: 1 where the film in that row of items.parquet was liked{stars}; "
                    "0 elsewhere",
-        "sequence": f"int64 [n, length]: rows of items.parquet of the films that were liked{stars}; in the order of time, "
-                    "the latest last; -1 fills up; what else is known of a person plays no part",
+        "sequence": f"int64 [n, length]: rows of items.parquet of the films that were liked{stars}; in the order of "
+                    "time, the latest last; -1 fills up; what else is known of a person plays no part",
         "user": f"int64 [n]: rows of users.parquet, 0 to {n_users - 1}"}[kind]
     comes_out = (f"float32 [n, {n_items}]: higher is better, in the order of items.parquet; "
                  "what a person has consumed is scored too: leave it out")
