@@ -291,12 +291,14 @@ class SequenceNetwork(nn.Module):
 # %% ../../nbs/04_models/04_two_tower.ipynb #e7a1c0d8
 class VectorNetwork(nn.Module):
     "Rows [n] of certain users -> their scores [n, n_items]"
-    def __init__(self, users:Tensor, items:Tensor # [users, d], [n_items, d]
-                ):
+    def __init__(self,
+        users:Tensor,   # [users, d]
+        items:Tensor,   # [n_items, d]
+    ):
         super().__init__()
-        self.register_buffer("users", users)
-        self.register_buffer("items", items.T.contiguous())
-    def forward(self, rows:Tensor)->Tensor: return F.embedding(rows, self.users)@self.items
+        self.register_buffer("of_users", users)
+        self.register_buffer("of_items", items.T.contiguous())
+    def forward(self, rows:Tensor)->Tensor: return F.embedding(rows, self.of_users)@self.of_items
 
 # %% ../../nbs/04_models/04_two_tower.ipynb #de457e76
 @register
