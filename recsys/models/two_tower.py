@@ -199,14 +199,17 @@ class ItemTower(nn.Module):
         if not self.training: return self.trained.float()
         return self.trained*(torch.rand(len(self.trained), device=self.trained.device) >= self.config.id_dropout)
 
-    def forward(self)->tuple: # [n_items, d], [n_items]
-        "All vectors and levels"
-        vector = torch.zeros(len(self.trained), self.config.dim, device=self.trained.device)
-        level = torch.zeros(len(self.trained), device=self.trained.device)
-        if self.about is not None: vector, level = self.features@self.about, self.features@self.about_level
+    def forward(self, some=slice(None) # codes of m items
+               )->tuple:               # [m, d], [m]
+        "Vectors and levels"
+        vector = torch.zeros(len(self.trained[some]), self.config.dim, device=self.trained.device)
+        level = vector.new_zeros(len(vector))
+        if self.about is not None:
+            about = self.features[some]
+            vector, level = about@self.about, about@self.about_level
         if self.rows is None: return vector, level
-        own = self.own_rows().to(vector.dtype)
-        vector, level = vector + self.rows*own[:, None], level + self.levels*own
+        own = self.own_rows()[some].to(vector.dtype)
+        vector, level = vector + self.rows[some]*own[:, None], level + self.levels[some]*own
         if self.about is None: level = torch.where(own > 0, level, self.levels.detach().min())   # nothing is known
         return vector, level
 
@@ -353,10 +356,11 @@ class TwoTower(Recommender):
         return F.normalize(vectors, dim=-1) if self.config.normalize else vectors
     def loss(self, batch):
         user, target = self.places(batch)
-        vector, level = self.item()
         there, correction = rivals(self.config, target, self.share)
-        user, item = self.scaled(user)/self.config.temperature, self.scaled(vector[there])
-        return softmax_loss(user, item, level[there], torch.searchsorted(there, target), correction)
+        if self.config.loss == "softmax": vector, level = (x[there] for x in self.item())   # nearly all are rivals
+        else: vector, level = self.item(there)
+        user, item = self.scaled(user)/self.config.temperature, self.scaled(vector)
+        return softmax_loss(user, item, level, torch.searchsorted(there, target), correction)
 
     def pools(self, h:Histories)->Tensor: # [n, pools*d]
         "Averages of the latest likes"
