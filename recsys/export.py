@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['INPUT_NAME', 'TOLERANCE', 'ONE_FILE', 'FILE_OF', 'FORMATS', 'models_with', 'about_run', 'item_vectors_table',
-           'likes_rows', 'quiet_exporter', 'onnx_program', 'onnx_packages', 'onnx_session', 'largest_difference',
-           'onnx_inputs', 'export_onnx', 'earlier_formats', 'export_run']
+           'likes_rows', 'likes_in_order', 'quiet_exporter', 'onnx_program', 'onnx_packages', 'onnx_session',
+           'largest_difference', 'onnx_inputs', 'export_onnx', 'earlier_formats', 'export_run']
 
 # %% ../nbs/07b_export.ipynb #64fc39b1
 import json, logging, warnings
@@ -14,13 +14,15 @@ from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
 import pandas as pd, pyarrow as pa, torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from . import __version__
 from .data import ITEM, USER
 from .utils import replacing, unknown
 from .models.base import Recommender, registry
 from .models.baselines import liked
-from .encoding import Histories
+from .encoding import Histories, Query
+from .sampling import side_by_side
 from .recommendation import ITEM_COLUMNS, Run, known_query, new_query
 from .batch import id_type, table_file
 
@@ -65,12 +67,18 @@ def item_vectors_table(
     return len(table)
 
 # %% ../nbs/07b_export.ipynb #c2562ee6
-INPUT_NAME = {"history": "liked", "user": "users"}   # kind of network -> name of its input
+INPUT_NAME = {"history": "liked", "sequence": "liked", "user": "users"}   # kind of network -> name of its input
 
 def likes_rows(h:Histories, n_items:int)->Tensor: # [n, n_items] of 0. and 1.
     "Histories as a network of histories reads them"
     h = liked(h)
     return torch.zeros(len(h), n_items).index_put_((h.row_index(), h.items), torch.ones(1))
+
+def likes_in_order(h:Histories)->Tensor: # [n, longest] int64
+    "Histories as a network of sequences reads them: the latest like last, -1 behind it; at least one place"
+    h = liked(h)
+    rows = side_by_side(h.offsets, h.items, -1)
+    return F.pad(rows, (0, 1), value=-1) if rows.shape[1] == 0 else rows
 
 # %% ../nbs/07b_export.ipynb #d819caca
 @contextmanager
@@ -89,16 +97,19 @@ def _weights(net): return (*net.parameters(), *net.buffers())
 
 def onnx_program(
     net:nn.Module,   # of `exportable`
-    kind:str,        # history or user
+    kind:str,        # history, sequence or user
     n_items:int,
-):                   # torch's ONNXProgram: input `liked` or `users`, output `scores`; the number of rows is free
+):                   # torch's ONNXProgram: input `liked` or `users`, output `scores`; rows and lengths are free
     "The network translated; a model on a GPU is copied for it and stays where it is"
-    two_rows = torch.zeros(2, n_items) if kind == "history" else torch.zeros(2, dtype=torch.int64)
+    whole, n, length = torch.int64, torch.export.Dim("n"), torch.export.Dim("length")
+    two_rows, free = {
+        "history": (torch.zeros(2, n_items), {0: n}),
+        "sequence": (torch.zeros(2, 5, dtype=whole), {0: n, 1: length}),
+        "user": (torch.zeros(2, dtype=whole), {0: n})}[kind]
     if any(w.device.type != "cpu" for w in _weights(net)): net = deepcopy(net).cpu()
-    free_rows = ({0: torch.export.Dim("n")},)
     with quiet_exporter(), torch.no_grad():
         return torch.onnx.export(
-            net.eval(), (two_rows,), dynamo=True, verbose=False, dynamic_shapes=free_rows,
+            net.eval(), (two_rows,), dynamo=True, verbose=False, dynamic_shapes=(free,),
             input_names=[INPUT_NAME[kind]], output_names=["scores"])
 
 # %% ../nbs/07b_export.ipynb #10d6eb81
@@ -129,25 +140,31 @@ def _difference(theirs, ours):
     return float(((theirs - ours).abs().amax(1)/largest).max())
 
 # %% ../nbs/07b_export.ipynb #4a04c580
+def _stranger(query):
+    "Somebody with the same history of whom nothing else is known"
+    return Query(torch.full_like(query.users, -1), query.histories)
+
 def _sample(run, kind, n):
-    "User codes and their queries: one alone, others seven together, and for a network of histories a user without any"
+    "What goes in, and the queries: one user alone, others seven together, and where histories go in a user without any"
     codes = torch.linspace(0, run.catalogue.n_users-1, min(n, run.catalogue.n_users)).long()
     groups = [group for group in (codes[:1], *codes[1:].split(7)) if len(group)]
-    asked = [(group, known_query(run, group)) for group in groups]
-    return [*asked, (None, new_query(run))] if kind == "history" else asked
+    asked = [known_query(run, group) for group in groups]
+    if kind == "user": return list(zip(groups, asked))
+    asked.append(new_query(run))
+    if kind == "history": return [(likes_rows(q.histories, run.catalogue.n_items), q) for q in asked]
+    return [(likes_in_order(q.histories), _stranger(q)) for q in asked]
 
 # %% ../nbs/07b_export.ipynb #9b37e165
 def largest_difference(
-    ask,              # rows [n, n_items] or [n] as numpy -> scores [n, n_items]
+    ask,              # what goes in, as numpy -> scores [n, n_items]
     run:Run,
-    kind:str,         # history or user
+    kind:str,         # history, sequence or user
     n:int=100,        # users in the sample
 )->float:             # a share of each user's largest score
     "How far other scores are from those of `run.model`"
     worst = 0.
-    for codes, query in _sample(run, kind, n):
+    for rows, query in _sample(run, kind, n):
         with torch.no_grad(): ours = run.model.score(query).float().cpu()
-        rows = likes_rows(query.histories, run.catalogue.n_items) if kind == "history" else codes
         theirs = torch.as_tensor(ask(rows.numpy()))
         worst = max(worst, _difference(theirs, ours))
     return worst
@@ -160,6 +177,8 @@ def onnx_inputs(run:Run, kind:str)->dict:
     goes_in = {
         "history": f"float32 [n, {n_items}]: 1 where the film in that row of items.parquet was liked{stars}; "
                    "0 elsewhere",
+        "sequence": f"int64 [n, length]: rows of items.parquet of the films that were liked{stars}; in the order of "
+                    "time, the latest last; -1 fills up; what else is known of a person plays no part",
         "user": f"int64 [n]: rows of users.parquet, 0 to {n_users - 1}"}[kind]
     comes_out = (f"float32 [n, {n_items}]: higher is better, in the order of items.parquet; "
                  "what a person has consumed is scored too: leave it out")
@@ -186,7 +205,7 @@ def _save_rows(run, folder, kind):
     "What the rows and columns of a network mean: items.parquet and, for a network of users, users.parquet"
     items = run.items[ITEM_COLUMNS].rename_axis("row").reset_index()
     items.to_parquet(folder/"items.parquet", index=False)
-    if kind == "history": return
+    if kind != "user": return
     users = {"row": range(len(run.users)), USER: run.catalogue.user_ids, "trained": run.trained.numpy()}
     pd.DataFrame(users).to_parquet(folder/"users.parquet", index=False)
 

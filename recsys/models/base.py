@@ -150,7 +150,8 @@ class Showing:
         users:Query,   # whom a network of users will know: its input counts their rows
     )->tuple[nn.Module, str]|None:
         """A network that ONNX can hold, with the scores [n, n_items] of `score`, and what goes in; None: there is none.
-        "history": likes, [n, n_items] of 0 and 1, `users` play no part; "user": rows of `users`, [n] int64"""
+        "history": likes, [n, n_items] of 0 and 1; "sequence": likes in the order of time, [n, length] int64, -1 where
+        there is none; in both, `users` and their features play no part; "user": rows of `users`, [n] int64"""
         return None
 
 # %% ../../nbs/04_models/00_base.ipynb #c03deef0
