@@ -134,7 +134,8 @@ split `{split}`, seed {seed}. frozen.json has all settings and the sha256 of eve
 ## What a model may know
 
 - train.csv and valid.csv: user_id, item_id, positive (True: liked), rating and timestamp where known; a user's rows
-  are in the order of time. Settings are chosen on valid.csv; the tested model may learn from both.
+  are in the order of time. Settings are chosen on valid.csv, by models that know train.csv alone; there, new items are
+  those without a row in train.csv. The tested model may learn from both.
 {known}- {history}
 - items.csv: every item that may be listed; new is 1 where nobody has a row before the test.
 
