@@ -194,12 +194,17 @@ def _check_folder(folder:Path):
     raise ValueError(f"{folder} is a file or holds other files than frozen lists. "
                      "Give a new folder: it is replaced as a whole.")
 
+def _split_section(config):
+    "The section `split`, with the names of its files alone: where they lie is nobody's business"
+    section = config.split.model_dump(mode="json")
+    return section | {key: Path(section[key]).name for key in ("train", "valid", "test") if section[key]}
+
 def _about(config, tables, split, files, protocols):
     "frozen.json"
     data = {key: tables.info.get(key) for key in ("name", "sha256")}
     sizes = {"users": split.catalogue.n_users, "items": split.catalogue.n_items}
-    sections = {key: getattr(config, key).model_dump(mode="json") for key in ("preprocessing", "split")}
-    return {"name": config.name, "data": data | sizes, **sections, "seed": config.seed, "ks": config.evaluation.ks,
+    return {"name": config.name, "data": data | sizes, "preprocessing": config.preprocessing.model_dump(mode="json"),
+            "split": _split_section(config), "seed": config.seed, "ks": config.evaluation.ks,
             "protocols": protocols, "files": files}
 
 def freeze(
