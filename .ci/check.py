@@ -131,7 +131,7 @@ from recsys.search_space import sweep_config
 def accept(file):
     if file.stem == "leaderboard": return read_leaderboard(file)
     sections = read_config(file)
-    if file.stem.startswith("compare-"): compare_config(sections)
+    if file.stem.startswith("compare-") or file.stem == "cold-items-floors": compare_config(sections)
     elif file.stem.startswith("sweep-"):
         name = sweep_config(sections).name
         assert f"sweep-{name}" == file.stem, f"{file} names its study {name}"

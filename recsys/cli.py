@@ -7,9 +7,9 @@ __all__ = ['Several', 'RunName', 'AsJson', 'app', 'Version', 'Protocols', 'Candi
            'Cutoffs', 'SweepFile', 'Trials', 'Seconds', 'Storage', 'Search', 'AtOnce', 'ReportFile', 'UserId', 'Likes',
            'Dislikes', 'Features', 'Similar', 'BatchFile', 'Out', 'SkipUnknown', 'HowMany', 'Genres', 'FromYear',
            'ToYear', 'MinInteractions', 'Only', 'Diversity', 'Niche', 'AsCsv', 'Safe', 'RunNames', 'Host', 'ApiKey',
-           'AllowedHosts', 'Origins', 'Timeout', 'PerClient', 'Watch', 'Formats', 'ExportFolder', 'override', 'about',
-           'run', 'runs', 'models', 'evaluate', 'compare', 'sweep', 'leaderboard', 'report', 'recommend', 'serve',
-           'export', 'main']
+           'AllowedHosts', 'Origins', 'Timeout', 'PerClient', 'Watch', 'Formats', 'ExportFolder', 'FrozenFolder',
+           'override', 'about', 'run', 'runs', 'models', 'evaluate', 'compare', 'sweep', 'leaderboard', 'report',
+           'recommend', 'serve', 'export', 'freeze', 'main']
 
 # %% ../nbs/10_cli.ipynb #fb0c96ee
 import os
@@ -369,6 +369,23 @@ def export(
         folder = out or runs_folder().parent/"exports"/opened.name
         about = export_run(opened, folder, tuple(formats or ("onnx",)))
         for name, size in about["files"].items(): print(f"{os.path.relpath(folder)}/{name}  {size:,} bytes")
+
+# %% ../nbs/10_cli.ipynb #a3f7c2e9
+FrozenFolder = Annotated[Path, typer.Argument(help="a new folder, or one that was frozen before: it is replaced")]
+
+@app.command()
+def freeze(
+    file:Annotated[Path, typer.Argument(help="experiment file; nothing is trained")],
+    folder:FrozenFolder,
+    overrides:Annotated[Several, override("a value: split.name=items")]=None,
+):
+    "What a test tells, asks and wants, as CSV: lists on which any program can be judged."
+    with plain_errors():
+        from recsys.config import configure, read_config
+        from recsys.frozen import freeze as write
+        about = write(configure(read_config(file, tuple(overrides or ())), file), folder)
+        for name, written in about["files"].items():
+            print(f"{os.path.relpath(folder)}/{name}  {written['rows']:,} rows  sha256 {written['sha256'][:16]}…")
 
 # %% ../nbs/10_cli.ipynb #58c5734f
 def main():

@@ -10,7 +10,7 @@ __all__ = ['Published', 'CompareConfig', 'published_table', 'result_frame', 'pai
 # %% ../nbs/06h_comparison_report.ipynb #b2011a29
 import html, re
 import numpy as np, pandas as pd
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from .comparison import p_text
 from .comparison_figures import cost_table
 from .html import heading as title_and_facts, tile, tile_row, with_interval
@@ -34,17 +34,24 @@ class CompareConfig(Section):
         None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$",
         description="of the report, compare-NAME.html; null: the names of the runs")
     title:str|None = Field(None, description="heading of the report; null: the names of the runs")
-    runs:list[str] = Field(min_length=1, description="names or folders of finished runs")
+    runs:list[str] = Field([], description="names or folders of finished runs; left out: those of needs")
+    needs:list[str] = Field([], description="experiment files that run first where they are not finished")
     metric:str = Field("ndcg_10", description="sorts the table")
     protocol:str = Field("full", description="full, new_items, told_N, sampled_N, sampled_pop_N, rating")
     published:list[Published] = Field([], description="figures of papers, shown beside ours")
     note:str = Field("", description="a paragraph under the heading")
 
-    @field_validator("runs")
+    @field_validator("runs", "needs")
     @classmethod
-    def _each_once(cls, runs):
-        if len(set(runs)) < len(runs): raise ValueError(f"runs are {runs}; expected each once")
-        return runs
+    def _each_once(cls, names, info):
+        if len(set(names)) < len(names): raise ValueError(f"{info.field_name} are {names}; expected each once")
+        return names
+
+    @model_validator(mode="after")
+    def _something_to_compare(self):
+        if self.runs or self.needs: return self
+        raise ValueError("runs is empty; expected the names of at least one finished run, "
+                         "or experiment files under needs")
 
     @field_validator("protocol")
     @classmethod

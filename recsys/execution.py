@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NEWS', 'KILLED', 'SECTIONS', 'import_papermill', 'own_kernel', 'print_news', 'through_papermill', 'execute_report',
            'every_section', 'what_is_kept', 'needed_runs', 'needs_in_circle', 'refuse_circle', 'run_needed', 'execute',
-           'compare_config', 'execute_compare', 'execute_compare_file']
+           'compare_config', 'execute_compare', 'run_compared', 'execute_compare_file']
 
 # %% ../nbs/08a5_execution.ipynb #d483263f
 import contextlib, json, logging, os, re, sys, tempfile
@@ -259,10 +259,24 @@ def execute_compare(
     if told: told(found)
     report = _report_name(config)
     page, what = outputs().reports/f"compare-{report}.html", f"The comparison {report!r}"
-    return through_papermill(notebook, config.model_dump(mode="json"), page, config.title or report, what)
+    parameters = config.model_dump(mode="json", exclude={"needs"})
+    return through_papermill(notebook, parameters, page, config.title or report, what)
+
+# %% ../nbs/08a5_execution.ipynb #91c7e0ad
+def run_compared(config:CompareConfig, progress=print_news)->list: # the names of their runs
+    "Run the experiments that a comparison needs, where they are not finished"
+    needed = {path: configure(read_config(path), path) for path in config.needs}
+    for path, experiment in needed.items():
+        if ran(experiment): continue
+        if progress: progress(f"note: {experiment.name} is compared, and runs first")
+        execute(path, progress=progress)
+    return [experiment.name for experiment in needed.values()]
 
 # %% ../nbs/08a5_execution.ipynb #7b2022f7
 def execute_compare_file(path:str|Path, overrides:tuple=(), told=None)->Path: # the report
     "A comparison written as YAML, the keys of `CompareConfig`; the report is named after the file, or as it says"
     sections = {"name": Path(path).stem.removeprefix("compare-")} | read_config(path, overrides)
-    return execute_compare(**compare_config(sections).model_dump(), told=told)
+    config = compare_config(sections)
+    needed = run_compared(config)
+    config = config.model_copy(update={"runs": config.runs or needed})
+    return execute_compare(**config.model_dump(exclude={"needs"}), told=told)
