@@ -95,7 +95,8 @@ class Run(ItemFacts):
     def told(self)->dict:
         "What the model reads of a user: feature -> the words that it knows, or None for numbers"
         users = self.catalogue.users
-        if users is None or "users" not in self.model.feature_sides(self.model.config): return {}
+        reads = "users" in self.model.feature_sides(self.model.config) and bool(self.model.knows["users"])
+        if users is None or not reads: return {}
         def words(column): return list(column.vocabulary) if column.kind in ("category", "tags") else None
         return {name: words(column) for name, column in users.columns.items()}
 

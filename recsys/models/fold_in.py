@@ -120,11 +120,18 @@ class UserTables:
         "Rows of all user tables side by side, apart again"
         return rows.split([t.shape[1] for t in self.tables(self.user_tables)], 1)
 
+    def add_features(self, side:str, rows:tuple, codes:Tensor|None=None)->tuple:
+        "The rows of a side with what is known of it; here nothing is"
+        return rows
+    def told_of_users(self, query:Query)->Tensor: # [n, d] user tables side by side
+        "What features of the users add to their rows; here nothing"
+        return torch.zeros(len(query), sum(t.shape[1] for t in self.tables(self.user_tables)), device=self.device)
+
     @torch.no_grad()
     def users_of(self, query:Query)->tuple: # user tables [n, ·]
         "The user rows of a query; those of new users are folded in"
         known, new = query.users.clamp(min=0), query.users < 0
-        rows = [t[known] for t in self.tables(self.user_tables)]
+        rows = list(self.add_features("user", tuple(t[known] for t in self.tables(self.user_tables)), known))
         if new.any():
             folded = self.fold_in(query.select(new.nonzero()[:, 0]))
             for mine, found in zip(rows, self.split_tables(folded)): mine[new] = found
@@ -142,7 +149,8 @@ class ProductFoldIn(UserTables):
         raise NotImplementedError(f"{self.name} has scores that are no inner products")
     def product_of(self, items:Tensor # [m] codes
                   )->tuple:           # as `as_product`
-        return self.as_product(self.item_half(*(t[items] for t in self.tables(self.item_tables))))
+        rows = tuple(t[items] for t in self.tables(self.item_tables))
+        return self.as_product(self.item_half(*self.add_features("item", rows, items)))
 
     @torch.no_grad()
     def most_likely(self,
@@ -150,9 +158,11 @@ class ProductFoldIn(UserTables):
         target:Tensor,     # [r] 1 liked, 0 not; where stars are predicted: stars, scaled
         weight:Tensor,     # [k, r] what each of k histories holds of them
         steps:int|None=None,
+        typical:Tensor|None=None,   # [d] where the law of users is centred; None: at the average trained user
     )->Tensor:             # [k, d] user tables side by side
         "The rows of some histories over the same items"
         mu, sigma = map(torch.cat, self.law_of_users())
+        mu = mu if typical is None else typical
         product, level = self.product_of(items)
         steps = self.fold_steps if steps is None else steps
         z = adam_by_hand(level + product@mu, product*sigma, target, weight, self.predicts_stars, steps, self.fold_lr)
@@ -197,25 +207,27 @@ class FoldIn(Reasons):
     "A model with rows for its users, which finds rows for new ones"
     def fold_in(self, query:Query)->Tensor: # [n, d] user tables side by side
         "User rows for histories alone: the most likely ones under the law of the trained users"
-        h = query.histories
-        row, *targets = targets_of(self, h)
-        if not len(row): return torch.cat(self.law_of_users()[0]).expand(len(h), -1).clone()
-        if self.inner_product and row.is_cpu: return self._one_by_one(len(h), row, *targets)
-        return self._by_autograd(len(h), row, *targets)
+        row, *targets = targets_of(self, query.histories)
+        typical = torch.cat(self.law_of_users()[0]) + self.told_of_users(query)   # the average user, and what is told
+        if not len(row): return typical
+        if self.inner_product and row.is_cpu: return self._one_by_one(typical, row, *targets)
+        return self._by_autograd(typical, row, *targets)
 
-    def _one_by_one(self, n, row, items, target, weight):
+    def _one_by_one(self, typical, row, items, target, weight):
         "Each history by itself, by its product"
-        each = torch.bincount(row, minlength=n).tolist()
-        histories = zip(*(t.split(each) for t in (items, target, weight)))
-        return torch.cat([self.most_likely(i.flatten(), t.flatten(), w.view(1, -1)) for i, t, w in histories])
+        each = torch.bincount(row, minlength=len(typical)).tolist()
+        typical = [row.clone() for row in typical]   # a row's place in memory moves the last bit
+        histories = zip(typical, *(t.split(each) for t in (items, target, weight)))
+        return torch.cat([self.most_likely(i.flatten(), t.flatten(), w.view(1, -1), typical=m)
+                          for m, i, t, w in histories])
 
-    def _by_autograd(self, n, row, items, target, weight):
+    def _by_autograd(self, typical, row, items, target, weight):
         "All histories together"
-        mu, sigma = self.law_of_users()
+        mu, sigma = self.split_tables(typical), self.law_of_users()[1]
         with torch.enable_grad():
-            half = tuple(t.detach() for t in self.item_half(*self.tables(self.item_tables)))
-            half = tuple(F.embedding(items, t) for t in half)
-            z = [torch.zeros(n, len(m), device=m.device).requires_grad_() for m in mu]
+            rows = self.add_features("item", self.tables(self.item_tables))
+            half = tuple(F.embedding(items, t.detach()) for t in self.item_half(*rows))
+            z = [torch.zeros_like(m).requires_grad_() for m in mu]
             optimizer = torch.optim.Adam(z, lr=self.fold_lr)
             for _ in range(self.fold_steps):
                 user = self.user_half(*(m + s*x for m, s, x in zip(mu, sigma, z)))

@@ -99,6 +99,7 @@ class MLP(PairModel):
         self.out = nn.Linear(config.layers[-1], 1)
         nn.init.zeros_(self.out.bias)
         self.user_tables, self.item_tables, self.width = ("user",), ("item",), max(config.layers)
+        self.learn_features(catalogue)
     def user_half(self, user): return (self.tower.user_half(user),)
     def item_half(self, item): return (self.tower.item_half(item),)
     def combine(self, user, item, pairs=None): return shaped(self.out(self.tower(user[0], item[0], pairs)), pairs)
@@ -166,6 +167,7 @@ class Blend(PairModel):
         nn.init.zeros_(self.out.bias)
         self.user_tables, self.item_tables = ("gmf_user", "mlp_user"), ("gmf_item", "mlp_item")
         self.width = max(config.layers)
+        self.learn_features(catalogue)
 
     def user_half(self, gmf, mlp): return gmf, self.tower.user_half(mlp)
     def item_half(self, gmf, mlp): return gmf*self.out.weight[0, :gmf.shape[-1]], self.tower.item_half(mlp)
@@ -197,8 +199,13 @@ class NeuMF(Blend):
         if theirs != mine:
             raise ValueError("The pretrained models have dim {} and {}, layers {}, batch_norm {}; ".format(*theirs)
                              + "this NeuMF has {}, {}, {}, {}. They must agree.".format(*mine))
+        if not self.knows == gmf.knows == mlp.knows:
+            raise ValueError(f"The pretrained models know the features {gmf.knows} and {mlp.knows}, this NeuMF "
+                             f"{self.knows}. Train them with the same section features.")
         users, items = (self.gmf_user, gmf.user), (self.mlp_user, mlp.user)
         for table, start in (users, items, (self.gmf_item, gmf.item), (self.mlp_item, mlp.item)): table.copy_(start)
+        for side, about in self.about.items():
+            for weights, part in zip(about.weights, (gmf, mlp)): weights.copy_(part.about[side].weights[0])
         self.tower.load_state_dict(mlp.tower.state_dict())
         alpha = self.config.alpha
         self.out.weight.copy_(torch.cat([alpha*gmf.out.weight, (1-alpha)*mlp.out.weight], 1))

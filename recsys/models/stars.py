@@ -118,19 +118,22 @@ class StarFoldIn(ChosenItems):
     def fold_in(self, query):
         h = query.histories
         require_ratings(h)
-        table = self.item if self.user_bias is None else torch.cat([self.item, torch.ones_like(self.item[:, :1])], 1)
+        item, *level = self.item_rows()
+        item = item[:, :self.config.dim]
+        table = item if self.user_bias is None else torch.cat([item, torch.ones_like(item[:, :1])], 1)
         table = torch.cat([table, torch.zeros_like(table[:1])])   # the last row pads
         width = table.shape[1]
-        out, ridge = torch.zeros(len(h), width, device=self.device), torch.eye(width, device=self.device)
-        for rows, items, rating in blocks(h.row_index(), h.items, self._unexplained(h), len(h), self.n_items, width):
+        out, told = torch.zeros(len(h), width, device=self.device), self.told_of_users(query)
+        ridge, left = torch.eye(width, device=self.device), self._unexplained(h, item, level)
+        for rows, items, rating in blocks(h.row_index(), h.items, left, len(h), self.n_items, width):
             strength = self.config.l2/2*h.lengths[rows].clamp(min=1) + 1e-4   # the penalty counts each rating
-            mean, precision = torch.zeros_like(out[rows]), strength[:, None, None]*ridge
+            mean, precision = told[rows], strength[:, None, None]*ridge
             out[rows] = conditional(F.embedding(items, table), rating, torch.ones_like(rating), mean, precision)[0]
         return out
-    def _unexplained(self, h):
+    def _unexplained(self, h, item, level):
         "[nnz] what of each rating the chosen items and the levels do not explain"
-        left = self.scaled(h.ratings) - (self.chosen(h)[h.row_index()]*F.embedding(h.items, self.item)).sum(1)
-        if self.item_bias is not None: left = left - self.item_bias[h.items, 0]
+        left = self.scaled(h.ratings) - (self.chosen(h)[h.row_index()]*F.embedding(h.items, item)).sum(1)
+        if level: left = left - level[0][h.items, 0]
         return left if self.global_bias is None else left - self.global_bias
 
 # %% ../../nbs/04_models/02a_stars.ipynb #25cfe813
@@ -154,10 +157,12 @@ class SVDpp(StarFoldIn):
         h = batch["history"]
         owner = h.row_index()
         user = batch["user"][owner]
-        taste = self.user[batch["user"]] + self.chosen(h)
-        rows = [taste[owner], *(t[user] for t in self.tables(self.user_tables[1:]))]
+        mine = tuple(t[batch["user"]] for t in self.tables(self.user_tables))
+        vector, *level = self.add_features("user", mine, batch["user"])
+        rows = [(vector + self.chosen(h))[owner], *(t[owner] for t in level)]
         rows = self.at_time(user, rows, h.timestamps)
-        logits = self.combine(tuple(rows), self.item_half(*(t[h.items] for t in self.tables(self.item_tables))))
+        items = self.add_features("item", tuple(t[h.items] for t in self.tables(self.item_tables)), h.items)
+        logits = self.combine(tuple(rows), self.item_half(*items))
         loss = (logits - self.scaled(h.ratings)).square().mean()
         return loss + self.penalty({"user": user, "item": h.items})
     def penalty(self, batch):
@@ -217,7 +222,7 @@ class MovingLevels(SVDpp):
         self.item_tables = ("item_at_times", *self.item_tables[1:])
     @property
     def item_at_times(self): return torch.cat([self.item, self.item_bias_in], 1)
-    def item_vectors(self): return self.item.detach()
+    def item_vectors(self): return self.item_rows()[0][:, :self.config.dim].detach()
 
     def bin(self, now):
         "[n] the span of training time that each moment falls into"
