@@ -107,6 +107,18 @@ class PairSource(PairForward):
         s = fit_scaler(ratings)
         self.scale.copy_(torch.tensor([s.mean_[0], s.scale_[0]]))
         self.stars.copy_(torch.stack([ratings.min(), ratings.max()]))
+    @torch.no_grad()
+    def update(self, start, before, split):
+        "New users and items start as the mean of those that were trained"
+        how, old = super().update(start, before, split), before.train
+        of_item = torch.bincount(old.item, minlength=start.n_items) > 0
+        for names, trained in ((self.user_tables, start.trained), (self.item_tables, of_item.to(self.device))):
+            for mine, theirs in zip(self.tables(names), start.tables(names)):
+                mine[len(theirs):] = theirs[trained].mean(0)
+        self.trained = split.trained_users.to(self.device)
+        rating = split.train.rating
+        if self.predicts_stars: self.stars.copy_(torch.stack([rating.min(), rating.max()]))
+        return how
 
 # %% ../../nbs/04_models/01e_factorization.ipynb #b01d9e13
 class PairLearner(PairSource):

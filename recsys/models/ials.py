@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 from ..encoding import Histories, Interactions, Query
 from ..kernels import length_buckets
-from .base import ModelConfig, register
+from .base import ModelConfig, register, take_over
 from .baselines import HistoryModel, opinions, padded
 from .neighbours import sparse
 
@@ -171,19 +171,30 @@ class AlternatingLeastSquares(HistoryModel):
         h = Histories(A.crow_indices(), A.col_indices())
         if c.solver == "cholesky": return solve_exact(h, V, lam, c.alpha0)
         return solve_block(h, V, start, lam, c.alpha0, c.block)
-    def alternate(self, rows:Interactions): # yields users [n_users, dim], items [n_items, dim]
+    def alternate(self,
+        rows:Interactions,
+        items:Tensor|None=None,      # [n_items, dim] where they start; None: drawn
+        iterations:int|None=None,    # None: as the configuration says
+    ):                               # yields users [n_users, dim], items [n_items, dim]
         "The vectors after each iteration"
         c, shape = self.config, (self.n_users, self.n_items)
         by_user, by_item = sparse(rows.user, rows.item, shape), sparse(rows.item, rows.user, shape[::-1])
         user_ridge, item_ridge = (ridge(A.crow_indices().diff(), A.shape[1], c) for A in (by_user, by_item))
         users = torch.zeros(self.n_users, c.dim, device=self.device)
-        items = (torch.randn(self.n_items, c.dim)*c.init/c.dim**.5).to(self.device)
-        for _ in range(c.iterations):
+        if items is None: items = (torch.randn(self.n_items, c.dim)*c.init/c.dim**.5).to(self.device)
+        for _ in range(iterations or c.iterations):
             users = self.solve(by_user, items, users, user_ridge)
             items = self.solve(by_item, users, items, item_ridge)
             yield users, items
     def learn(self, rows, train, split):
         for _, vectors in self.alternate(rows): self.vectors = vectors
+    def update(self, start, before, split):
+        "One iteration from the vectors that were there; those of new items start at zero"
+        take_over(self, start)
+        rows = split.train.to(self.device).liked
+        self.counts = torch.bincount(rows.item, minlength=self.n_items).float()
+        [(_, self.vectors)] = self.alternate(rows, self.vectors, 1)
+        return "one iteration from the vectors that were there"
 
 # %% ../../nbs/04_models/01c_ials.ipynb #0019ef2e
 @register
