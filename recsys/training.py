@@ -430,7 +430,7 @@ def fit(
     stop_after:int|None=None,      # epochs to run of the schedule's `epochs` (refit)
     resolved:dict|None=None,       # of an earlier start of the same run
     progress:bool|None=None,       # a bar; None: only in a terminal
-    source:Source|None=None,       # the model's, of this split and on the processor; None: it is made here
+    source:Source|None=None,       # the model's, of this split; on the processor, with `start` on the model's device
     start:Start|None=None,         # a trained model to go on from; None: from scratch
 )->Fitted:
     "Train, keep the best epoch by `config.metric`, restore it"
@@ -442,7 +442,8 @@ def fit(
     model = model.to(resolved["device"])
     if start is not None: start = replace(start, model=start.model.to(resolved["device"]))
     if not model.by_gradient: return fit_at_once(model, split, resolved, start)
-    if source is None or model.device.type != "cpu": source = model.source(split)   # on the model's device
+    on_device = start is not None or model.device.type == "cpu"   # where a source that was given lies
+    if source is None or not on_device: source = model.source(split)
     check_norm(model, source, resolved["batch_size"])
     last = stop_after or config.epochs
     t = Training(

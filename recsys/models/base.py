@@ -79,7 +79,8 @@ def make_room(model:"Recommender", theirs:dict # name -> tensor of the model bef
     "Fill what `fit` would fill with zeros, as large as it will be"
     for name, sizes in model.sizes.items():
         old = theirs[name]
-        shape = old.shape if not old.numel() else [was if size is None else size for size, was in zip(sizes, old.shape)]
+        shape = [was if size is None else size for size, was in zip(sizes, old.shape)]
+        if not old.numel(): shape = old.shape   # an optional one that was not in the file
         setattr(model, name, torch.zeros(shape, dtype=old.dtype, device=model.device))
 
 # %% ../../nbs/04_models/00_base.ipynb #716c4e1c
@@ -93,8 +94,8 @@ def take_over(model:"Recommender", start:"Recommender"):
         if name in model.padded: mine, old = mine[:-1], old[:-1]
         at = known_part(mine, old, sizes)
         if at is None:
-            raise ValueError(f"{model.name!r} cannot go on from the model before: {name} is {list(old.shape)} there "
-                             f"and {list(mine.shape)} here, which new users and items do not explain. Train it again.")
+            raise ValueError(f"{model.name!r} cannot go on from the model before: {name} is {list(old.shape)} there, "
+                             f"{list(mine.shape)} here, and not for what is new. Train it again.")
         mine[at].copy_(old)
 
 # %% ../../nbs/04_models/00_base.ipynb #716c4e19
@@ -224,7 +225,7 @@ class Recommender(Declared, Learning, Answering, Showing, nn.Module):
         tensor = next(chain(self.parameters(), self.buffers()), None)
         return torch.device("cpu") if tensor is None else tensor.device
     def learned(self, name:str, *sizes, dtype=torch.float32, optional:bool=False):
-        "A buffer that `fit` fills, empty until then; a size of None: known only by then; files may lack `optional` ones"
+        "A buffer that `fit` fills, empty until then; a size of None is known by then; files may lack `optional` ones"
         self.register_buffer(name, torch.zeros([0]*len(sizes), dtype=dtype))
         self.sizes[name] = sizes
         if optional: self.optional.add(name)

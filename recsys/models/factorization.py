@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
+from ..encoding import Query
 from ..kernels import AllBCE, Pairs, add, dot, shaped
 from .base import ModelConfig, Recommender, register
 from .fold_in import FoldIn
@@ -107,18 +108,23 @@ class PairSource(PairForward):
         s = fit_scaler(ratings)
         self.scale.copy_(torch.tensor([s.mean_[0], s.scale_[0]]))
         self.stars.copy_(torch.stack([ratings.min(), ratings.max()]))
-    @torch.no_grad()
     def update(self, start, before, split):
-        "New users and items start as the mean of those that were trained"
-        how, old = super().update(start, before, split), before.train
-        of_item = torch.bincount(old.item, minlength=start.n_items) > 0
-        for names, trained in ((self.user_tables, start.trained), (self.item_tables, of_item.to(self.device))):
-            for mine, theirs in zip(self.tables(names), start.tables(names)):
-                mine[len(theirs):] = theirs[trained].mean(0)
+        "New users are folded in, and new items start as the mean of those that were trained"
+        how = super().update(start, before, split)
+        with torch.no_grad(): self._place_new(start, before, split)
         self.trained = split.trained_users.to(self.device)
         rating = split.train.rating
         if self.predicts_stars: self.stars.copy_(torch.stack([rating.min(), rating.max()]))
         return how
+    def _place_new(self, start, before, split):
+        known = torch.bincount(before.train.item, minlength=start.n_items).to(self.device) > 0
+        for table in self.tables(self.item_tables): table[start.n_items:] = table[:start.n_items][known].mean(0)
+        self.trained = F.pad(start.trained, (0, self.n_users - start.n_users))
+        new = torch.arange(start.n_users, self.n_users)
+        if not len(new): return
+        history = split.history("train").select(new).to(self.device)
+        rows = self.split_tables(self.fold_in(Query(torch.full_like(new, -1), history)))
+        for table, found in zip(self.tables(self.user_tables), rows): table[start.n_users:] = found
 
 # %% ../../nbs/04_models/01e_factorization.ipynb #b01d9e13
 class PairLearner(PairSource):
