@@ -320,7 +320,7 @@ def copy_rest(run:Path, folder:Path):
         else: shutil.copy2(path, folder/path.name)
 
 def write_updated(run:Path, folder:Path, model:Recommender, grown:Grown, metrics:dict):
-    "All files of a run after an update, metrics.json last"
+    "All files of a run after an update; run.json last: without metrics.json it would speak of an unfinished training"
     copy_rest(run, folder)
     model.save(folder/"model")
     save_split(grown.split, folder/"split")
@@ -328,8 +328,8 @@ def write_updated(run:Path, folder:Path, model:Recommender, grown:Grown, metrics
     grown.items.to_parquet(folder/"catalogue/items.parquet", index=False)
     grown.users.to_parquet(folder/"catalogue/users.parquet", index=False)
     save_catalogue(grown.split.catalogue, folder/"catalogue")
-    if (run/"run.json").is_file(): shutil.copy2(run/"run.json", folder/"run.json")
     write_json(folder/"metrics.json", metrics)
+    if (run/"run.json").is_file(): shutil.copy2(run/"run.json", folder/"run.json")
 
 # %% ../nbs/08g_update.ipynb #0d8a0062
 @dataclass(frozen=True)
