@@ -86,21 +86,18 @@ def _beside(runs:Path, name:str)->tuple[Path, Path, Path]:
     return runs/name, runs/f".{name}.new", runs/f".{name}.old"
 
 # %% ../nbs/08a_runs.ipynb #808ec1f0
-def _finish_swap(final:Path, new:Path, old:Path):
-    "Put right what an interrupted swap has left"
+def recover(runs:Path, name:str):
+    "Put right what an interrupted swap has left of a run; under its lock"
+    final, new, old = _beside(runs, name)
     if not old.exists(): return
     if not final.exists(): os.replace(new if finished(new) else old, final)
     shutil.rmtree(old, ignore_errors=True)
 
-def recover(runs:Path, name:str):
-    "Put right what a swap that was killed has left of a run; under its lock"
-    _finish_swap(*_beside(runs, name))
-
 # %% ../nbs/08a_runs.ipynb #84c20226
 def claim(runs:Path, name:str, about:dict)->Path:
     "The folder to build a run in: an unfinished one of the same configuration and data, or an empty one"
-    final, new, old = _beside(runs, name)
-    _finish_swap(final, new, old)
+    recover(runs, name)
+    final, new, _ = _beside(runs, name)
     for folder in (final, new):
         if same_run(folder, about): return folder
     shutil.rmtree(new, ignore_errors=True)

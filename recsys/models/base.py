@@ -410,9 +410,10 @@ def load(
     with torch.device("meta"): blank = build()
     shapes = state_shapes(blank)
     lacking = {name for name in blank.optional if not len(tensors.get(name, ()))}
-    check_tensors(tensors, {name: about for name, about in shapes.items() if name not in lacking}, weights)
+    there = {name: t for name, t in tensors.items() if name not in lacking}
+    check_tensors(there, {name: about for name, about in shapes.items() if name not in lacking}, weights)
     model = build()
-    tensors |= {name: getattr(model, name) for name in lacking}   # empty, as before `fit`
+    tensors = there | {name: getattr(model, name) for name in lacking}   # empty, as before `fit`
     for name in model.sizes: setattr(model, name, torch.empty_like(tensors[name]))
     model.load_state_dict(tensors, assign=True)
     return model.to(device).eval()
