@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
-from ..encoding import Histories, Interactions, Query
+from ..encoding import Histories, Query
 from ..kernels import length_buckets
 from .base import ModelConfig, register, take_over
 from .baselines import HistoryModel, opinions, padded
@@ -174,14 +174,14 @@ class AlternatingLeastSquares(HistoryModel):
         if c.solver == "cholesky": return solve_exact(h, V, lam, c.alpha0)
         return solve_block(h, V, start, lam, c.alpha0, c.block)
     def alternate(self,
-        rows:Interactions,
+        user:Tensor, item:Tensor,    # [n] the likes
         items:Tensor|None=None,      # [n_items, dim] where they start; None: drawn
         iterations:int|None=None,    # None: as the configuration says, like the next
         steps:int|None=None,
     ):                               # yields users [n_users, dim], items [n_items, dim]
         "The vectors after each iteration"
         c, shape = self.config, (self.n_users, self.n_items)
-        by_user, by_item = sparse(rows.user, rows.item, shape), sparse(rows.item, rows.user, shape[::-1])
+        by_user, by_item = sparse(user, item, shape), sparse(item, user, shape[::-1])
         user_ridge, item_ridge = (ridge(A.crow_indices().diff(), A.shape[1], c) for A in (by_user, by_item))
         users = torch.zeros(self.n_users, c.dim, device=self.device)
         if items is None: items = (torch.randn(self.n_items, c.dim)*c.init/c.dim**.5).to(self.device)
@@ -190,13 +190,14 @@ class AlternatingLeastSquares(HistoryModel):
             items = self.solve(by_item, users, items, item_ridge, steps or c.steps)
             yield users, items
     def learn(self, rows, train, split):
-        for _, vectors in self.alternate(rows): self.vectors = vectors
+        for _, vectors in self.alternate(rows.user, rows.item): self.vectors = vectors
     def update(self, start, before, split):
         "One iteration from the vectors that were there; those of new items start at zero"
         take_over(self, start)
-        rows = split.train.to(self.device).liked
-        self.counts = torch.bincount(rows.item, minlength=self.n_items).float()
-        [(_, self.vectors)] = self.alternate(rows, self.vectors, iterations=1, steps=UPDATE_STEPS)
+        train = split.train.to(self.device)
+        user, item = train.user[train.positive], train.item[train.positive]
+        self.counts = torch.bincount(item, minlength=self.n_items).float()
+        [(_, self.vectors)] = self.alternate(user, item, self.vectors, iterations=1, steps=UPDATE_STEPS)
         return "one iteration from the vectors that were there"
 
 # %% ../../nbs/04_models/01c_ials.ipynb #0019ef2e
