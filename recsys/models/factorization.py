@@ -122,6 +122,7 @@ class PairSource(PairForward):
         self.trained = F.pad(start.trained, (0, self.n_users - start.n_users))
         new = torch.arange(start.n_users, self.n_users)
         if not len(new): return
+        self.eval()   # folding in scores, as a trained model does
         history = split.history("train").select(new).to(self.device)
         rows = self.split_tables(self.fold_in(Query(torch.full_like(new, -1), history)))
         for table, found in zip(self.tables(self.user_tables), rows): table[start.n_users:] = found

@@ -117,10 +117,11 @@ def exchange_rows(
     return out, new
 
 # %% ../../nbs/04_models/01b_linear.ipynb #18941e05
-def likes_mark(rows:Interactions, n_users:int)->Tensor: # [n_users]
+def likes_mark(rows:Interactions, n_users:int, n_items:int)->Tensor: # [n_users]
     "A number that differs where users like different items"
-    marks = torch.zeros(n_users, dtype=torch.int64, device=rows.user.device)
-    return marks.index_add_(0, rows.user, mix_((rows.item + 1)*GOLDEN)*rows.positive)
+    device = rows.user.device
+    mark, total = mix_(torch.arange(1, n_items + 1, device=device)*GOLDEN), torch.zeros(n_users, dtype=torch.int64)
+    return total.to(device).index_add_(0, rows.user, mark[rows.item]*rows.positive)
 
 def rows_of(rows:Interactions, wanted:Tensor, n_items:int)->Tensor: # [those who like something, n_items]
     "The rows of X of the users for whom `wanted` [n_users] holds"
@@ -136,7 +137,8 @@ WORTHWHILE = .25   # rows that change, by items: with more, the inverse is made 
 def changed_rows(model, start, before:Split, split:Split)->tuple: # [k, n_items]; [k] 1: it comes, -1: it goes
     "The rows that an EASE model is to rebuild and its start was not, and those that it was"
     old, new = (s.train.to(model.device) for s in (before, split))
-    changed = likes_mark(old, model.n_users) != likes_mark(new, model.n_users)
+    sizes = model.n_users, model.n_items
+    changed = likes_mark(old, *sizes) != likes_mark(new, *sizes)
     gone, come = [rows_of(old, changed, model.n_items)], [rows_of(new, changed, model.n_items)]
     if model.n_items > start.n_items and (below := model.rows_below(split)) is not None:
         were = start.rows_below(before)
