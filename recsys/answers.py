@@ -141,7 +141,7 @@ def after_updates(folder:Path)->str: # empty where nothing has joined
     return (f"{rows:,} rows have joined {folder.name!r} since it was trained. The model has learned from them, and "
             "they may be later than the test. For figures that nothing leaks into, train the run again.")
 
-# %% ../nbs/10c_answers.ipynb #3c2101bb
+# %% ../nbs/10c_answers.ipynb #a0a8101c
 def evaluations_of_run(
     run:str,      # its name or folder
     protocols,    # names, or None for full

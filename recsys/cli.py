@@ -307,7 +307,7 @@ def recommend(
 # %% ../nbs/10_cli.ipynb #f076c591
 NewFile = Annotated[Path, typer.Argument(help="new rows, laid out as the run's own data: user_id, item_id, rating …")]
 UpdateEpochs = Annotated[Optional[int], typer.Option(
-    min=1, help="of a network; left out: a third of those it was trained for, fewer where much is new")]
+    min=1, help="of a network; left out: three tenths of those behind it, fewer where much is new")]
 NewItems = Annotated[Optional[Path], typer.Option("--items", help="a table of the new items: item_id, title, genres …")]
 NewUsers = Annotated[Optional[Path], typer.Option("--users", help="a table of the new users")]
 
