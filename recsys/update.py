@@ -392,8 +392,9 @@ def update_run(
 )->Updated:
     "Take new rows, users and items into a saved run, as a whole or not at all"
     started, root = time.perf_counter(), Path(root or runs_folder())
-    place = root/run
-    with locked(place.parent, place.name): recover(place.parent, place.name)
+    for place in (root/run, Path(run).absolute()):
+        if not (place.parent/f".{place.name}.old").exists(): continue
+        with locked(place.parent, place.name): recover(place.parent, place.name)
     folder = run_folder(run, root).resolve()
     with locked(folder.parent, folder.name):
         refuse_unfinished(folder.parent, folder.name)
