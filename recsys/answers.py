@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['with_spread', 'test_table', 'show_first_list', 'show_outcome', 'run_rows', 'show_runs', 'first_line', 'model_keys',
-           'show_model', 'show_models', 'evaluations_of_run', 'evaluations_of_lists', 'show_evaluations',
-           'show_comparison', 'ListAnswer', 'why_empty', 'why_short', 'list_for_user', 'for_whom', 'named_values',
-           'list_for_new', 'list_of_similar', 'print_list', 'within', 'write_lists']
+           'show_model', 'show_models', 'after_updates', 'evaluations_of_run', 'evaluations_of_lists',
+           'show_evaluations', 'show_comparison', 'ListAnswer', 'why_empty', 'why_short', 'list_for_user', 'for_whom',
+           'named_values', 'list_for_new', 'list_of_similar', 'print_list', 'within', 'write_lists']
 
 # %% ../nbs/10c_answers.ipynb #3f59093c
 import json, os, sys
@@ -131,7 +131,17 @@ def show_models(models:dict # name -> class
     columns = ["model", "what it is", "keys and defaults"]
     show_table(columns, rows, "`recsys models NAME` says what each key means")
 
-# %% ../nbs/10c_answers.ipynb #3c2101bb
+# %% ../nbs/10c_answers.ipynb #3c2101ba
+def after_updates(folder:Path)->str: # empty where nothing has joined
+    "What a reader of figures must know of a run that has gone on"
+    from recsys.runs import written_metrics
+    updates = written_metrics(folder).get("updates", [])
+    if not updates: return ""
+    rows = sum(u["rows"] for u in updates)
+    return (f"{rows:,} rows have joined {folder.name!r} since it was trained. The model has learned from them, and "
+            "they may be later than the test. For figures that nothing leaks into, train the run again.")
+
+# %% ../nbs/10c_answers.ipynb #a0a8101c
 def evaluations_of_run(
     run:str,      # its name or folder
     protocols,    # names, or None for full
@@ -146,7 +156,9 @@ def evaluations_of_run(
     protocols = list(protocols or (["candidates"] if candidates else ["full"]))
     if candidates and "candidates" not in protocols: protocols.append("candidates")
     file = None if candidates is None else str(candidates)
-    found, split, tables = evaluate_run(run_folder(run, runs_folder()), protocols, part, ks, file)
+    folder = run_folder(run, runs_folder())
+    if note := after_updates(folder): print(f"note: {note}", file=sys.stderr)
+    found, split, tables = evaluate_run(folder, protocols, part, ks, file)
     more = {p: beyond_full(e, split, tables) if p == "full" else {} for p, e in found.items()}
     return {p: (e, more[p]) for p, e in found.items()}
 

@@ -6,10 +6,10 @@
 __all__ = ['Several', 'RunName', 'AsJson', 'app', 'Version', 'Protocols', 'CandidateFile', 'ListsFile', 'TruthFile', 'Relevant',
            'Cutoffs', 'SweepFile', 'Trials', 'Seconds', 'Storage', 'Search', 'AtOnce', 'ReportFile', 'UserId', 'Likes',
            'Dislikes', 'Features', 'Similar', 'BatchFile', 'Out', 'SkipUnknown', 'HowMany', 'Genres', 'FromYear',
-           'ToYear', 'MinInteractions', 'Only', 'Diversity', 'Niche', 'AsCsv', 'Safe', 'RunNames', 'Host', 'ApiKey',
-           'AllowedHosts', 'Origins', 'Timeout', 'PerClient', 'Watch', 'Formats', 'ExportFolder', 'FrozenFolder',
-           'override', 'about', 'run', 'runs', 'models', 'evaluate', 'compare', 'sweep', 'leaderboard', 'report',
-           'recommend', 'serve', 'export', 'freeze', 'main']
+           'ToYear', 'MinInteractions', 'Only', 'Diversity', 'Niche', 'AsCsv', 'Safe', 'NewFile', 'UpdateEpochs',
+           'NewItems', 'NewUsers', 'RunNames', 'Host', 'ApiKey', 'AllowedHosts', 'Origins', 'Timeout', 'PerClient',
+           'Watch', 'Formats', 'ExportFolder', 'FrozenFolder', 'override', 'about', 'run', 'runs', 'models', 'evaluate',
+           'compare', 'sweep', 'leaderboard', 'report', 'recommend', 'update', 'serve', 'export', 'freeze', 'main']
 
 # %% ../nbs/10_cli.ipynb #fb0c96ee
 import os
@@ -304,6 +304,20 @@ def recommend(
         if only: options = answers.within(opened, only, options)
         if batch is not None: return answers.write_lists(opened, batch, out, options, skip_unknown, safe)
         answers.print_list(_answer(opened, user, likes, dislikes, feature, similar, options), as_csv, as_json, safe)
+
+# %% ../nbs/10_cli.ipynb #f076c591
+NewFile = Annotated[Path, typer.Argument(help="new rows, laid out as the run's own data: user_id, item_id, rating …")]
+UpdateEpochs = Annotated[Optional[int], typer.Option(
+    min=1, help="of a network; left out: three tenths of those behind it, fewer where much is new")]
+NewItems = Annotated[Optional[Path], typer.Option("--items", help="a table of the new items: item_id, title, genres …")]
+NewUsers = Annotated[Optional[Path], typer.Option("--users", help="a table of the new users")]
+
+@app.command()
+def update(run:RunName, file:NewFile, epochs:UpdateEpochs=None, items:NewItems=None, users:NewUsers=None):
+    "Take new rows, users and items into a finished run, as a whole or not at all."
+    with plain_errors():
+        from recsys.update import update_run
+        for line in update_run(run, file, epochs, items, users).lines(): print(line)
 
 # %% ../nbs/10_cli.ipynb #de52d53f
 RunNames = Annotated[list[str], typer.Argument(

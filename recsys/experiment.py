@@ -379,12 +379,12 @@ def _reopened(folder:Path, config:Config, metrics:dict, split:Split)->tuple[Fitt
 
 # %% ../nbs/08b_experiment.ipynb #61630baf
 def reopen(config:Config)->Result|None:
-    "A finished run of this very configuration and data, as `run` returned it; None if there is none"
+    "A finished run of this very configuration and data, as `run` returned it; None if there is none, or rows joined it"
     folder = outputs().runs/config.name
     if not finished(folder): return None
     state, metrics, (tables, split) = run_state(folder), written_metrics(folder), prepare(config)
     about = {"config": config.model_dump(mode="json"), "sha256": tables.info.get("sha256")}
-    if state.get("about") != about: return None
+    if state.get("about") != about or metrics.get("updates"): return None
     fitted, model = _reopened(folder, config, metrics, split)
     evaluations = evaluate_all(config, split, model, "test", config.evaluation.history)
     return Result(config, folder, tables, split, fitted, model, evaluations, metrics, state["environment"])

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SamplingConfig', 'no_negative', 'popularity_law', 'draw_any', 'draw_allowed', 'draw_rated_low', 'NegativeSampler',
            'recency_weights', 'positive_weights', 'slice_sizes', 'Source', 'epoch', 'Rows', 'Pairs', 'WholeHistories',
-           'AllItems', 'by_length', 'side_by_side', 'Sequences', 'Prefixes']
+           'AllItems', 'by_length', 'side_by_side', 'Sequences', 'Prefixes', 'Mixed']
 
 # %% ../nbs/03_sampling.ipynb #679d61e8
 from typing import Literal
@@ -170,6 +170,12 @@ class Source:
     def batch(self, index:Tensor, generator:torch.Generator)->dict:
         "Rows `index` [b] as a dictionary of tensors; draws come from the generator"
         raise NotImplementedError(f"{type(self).__name__} has no batch")
+    def holds(self,
+        rows:Tensor,    # numbers of training rows, as in `Interactions.row`
+        users:Tensor,   # [n_users] bool: whose they are
+    )->Tensor:          # [len] bool; all of them, where a source knows no better
+        "Which of its rows hold some of these training rows"
+        return torch.ones(len(self), dtype=torch.bool, device=rows.device)
     def sizes(self, batch_size:int)->list[int]:
         "Rows of each batch"
         return slice_sizes(len(self), batch_size)
@@ -215,6 +221,7 @@ class Rows(Source):
         width:int=1,         # numbers that a pair holds while it passes the model
     ): self.data, self.floats = rows, width
     def __len__(self): return len(self.data)
+    def holds(self, rows, users): return torch.isin(self.data.row, rows)
     def batch(self, index, generator):
         "user [b]; item, label [b, 1]; weight [1, 1]; rating [b, 1] where known"
         rows, one = self.data, torch.ones(1, 1, device=index.device)
@@ -239,6 +246,7 @@ class Pairs(Source):
         self.weights = None if config.recency == 1 else positive_weights(self.positives, config)
         if config.pool == "rated_low": self.audit = {"users_without_low_ratings": self.sampler.users_without_low}
     def __len__(self): return len(self.positives)
+    def holds(self, rows, users): return torch.isin(self.positives.row, rows)
     def batch(self, index, generator):
         "user [b]; item [b, 1+n], the positive first; label [1, 1+n]; weight [1 or b, 1+n]"
         n, user = self.config.negatives, self.positives.user[index]
@@ -267,6 +275,7 @@ class WholeHistories(Source):
         self.histories, self.floats, self.by_rows = histories, width, by_rows
         self.users = histories.lengths.nonzero()[:, 0]
     def __len__(self): return len(self.users)
+    def holds(self, rows, users): return users[self.users]
     @property
     def rows(self): return len(self.histories.items) if self.by_rows else len(self.users)
     def sizes(self, batch_size):
@@ -361,6 +370,7 @@ class Sequences(_ByLength):
     ):
         self.packed = packed
         super().__init__(train, n_users, n_items, length, width)
+    def holds(self, rows, users): return users[self.users]
     def row_lengths(self):
         "One item predicts nothing; of all others, the last is only predicted"
         self.users = (self.histories.lengths > 1).nonzero()[:, 0]
@@ -379,6 +389,7 @@ class Sequences(_ByLength):
 # %% ../nbs/03_sampling.ipynb #cfc1356b
 class Prefixes(_ByLength):
     "Every positive but a user's first, with the items before it"
+    def holds(self, rows, users): return users[self.owner[self.place]]
     def row_lengths(self):
         "How many positives of the same user stand before each"
         place = torch.arange(len(self.histories.items), device=self.histories.items.device)
@@ -392,3 +403,28 @@ class Prefixes(_ByLength):
         offsets, at = runs_of(place - lengths, lengths)
         return {"user": self.owner[place], "lengths": lengths, "item": self.histories.items[place],
                 "items": side_by_side(offsets, self.histories.items[at], self.n_items)}
+
+# %% ../nbs/03_sampling.ipynb #fd657102
+class Mixed(Source):
+    "The rows of a source that hold something new, and in each epoch as many of the others"
+    def __init__(self,
+        source:Source,
+        fresh:Tensor,   # [len] bool, as of `Source.holds`
+    ):
+        self.source, self.fresh, self.others = source, fresh.nonzero()[:, 0], (~fresh).nonzero()[:, 0]
+        self.floats, self.audit = source.floats, source.audit
+    @property
+    def drawn(self)->int:
+        "Rows of an epoch that are not new"
+        return min(len(self.others), len(self.fresh))
+    def __len__(self): return len(self.fresh) + self.drawn
+    def sizes(self, batch_size):
+        "As many rows as a batch of the source has on average"
+        return slice_sizes(len(self), max(1, round(batch_size*len(self.source)/max(1, self.source.rows))))
+    def order(self, batch_size, generator):
+        def shuffled(rows): return rows[torch.randperm(len(rows), generator=generator, device=rows.device)]
+        rows = shuffled(torch.cat([self.fresh, shuffled(self.others)[:self.drawn]]))
+        sizes = self.sizes(batch_size)
+        if not isinstance(self.source, _ByLength): return rows.split(sizes)
+        return by_length(rows, self.source.lengths, sizes, generator)
+    def batch(self, index, generator): return self.source.batch(index, generator)

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['log', 'TrainingConfig', 'param_groups', 'make_optimizer', 'make_schedule', 'auto_batch_size', 'resolve_device',
            'resolve', 'seed_epoch', 'one_before', 'checksum', 'save_checkpoint', 'read_checkpoint', 'newest_checkpoint',
-           'load_checkpoint', 'check_losses', 'Progress', 'Fitted', 'tensors_of', 'Training', 'run_epoch', 'Bar',
-           'validated', 'close_epoch', 'run_training', 'check_norm', 'fit_at_once', 'fit_by_gradient', 'fit',
+           'load_checkpoint', 'check_losses', 'Progress', 'Start', 'Fitted', 'tensors_of', 'Training', 'run_epoch',
+           'Bar', 'validated', 'close_epoch', 'run_training', 'check_norm', 'fit_at_once', 'fit_by_gradient', 'fit',
            'plot_history']
 
 # %% ../nbs/05_training.ipynb #44628128
 import json, logging, math, os, sys, time, zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Callable, Literal
 import pandas as pd, torch
@@ -236,6 +236,14 @@ class Progress:
         self.best_value, self.best_epoch, self.stale = value, row["epoch"], 0
         return True
 
+# %% ../nbs/05_training.ipynb #3581d858
+@dataclass(frozen=True)
+class Start:
+    "A trained model to go on from, see `Recommender.update`"
+    model:Recommender
+    split:Split       # on which it was trained
+    epochs:int = 0    # that lie behind it
+
 # %% ../nbs/05_training.ipynb #3581d859
 @dataclass(frozen=True)
 class Fitted:
@@ -247,6 +255,7 @@ class Fitted:
     seconds:float
     resolved:dict              # device, threads, batch_size
     audit:dict = field(default_factory=dict)   # what its source counted
+    how:str = ""               # of a training that went on from a saved model
 
 # %% ../nbs/05_training.ipynb #90e099c1
 def tensors_of(model)->dict:
@@ -267,6 +276,8 @@ class Training:
     checkpoint:Path|None = None     # file to write
     on_epoch:Callable|None = None   # gets each epoch's row
     progress:bool|None = None       # a bar; None: only in a terminal
+    start:Start|None = None         # None: from scratch
+    how:str = ""                    # it went on from `start`
     state:Progress = field(default_factory=Progress)
     best:dict = field(default_factory=dict)   # the best epoch's tensors
 
@@ -283,7 +294,8 @@ class Training:
         found = None if self.checkpoint is None else newest_checkpoint(self.checkpoint)
         if found is None:
             seed_epoch(self.seed, 0)
-            self.model.prepare(split)
+            if self.start is None: self.model.prepare(split)
+            else: self.how = self.model.update(self.start.model, self.start.split, split)
             self.best = tensors_of(self.model)
             return
         self.best = load_checkpoint(*found, self.model, self.optimizer, self.schedule)
@@ -301,7 +313,8 @@ def run_epoch(t:Training, epoch:int, bar=None)->float:
     losses, checked = [], 0
     for k, batch in enumerate(batches_of(t.source, t.batch_size, generator)):
         stop_if_orphaned()
-        batch["epochs"] = torch.tensor(epoch - 1 + k/t.steps)
+        behind = t.start.epochs if t.start else 0
+        batch["epochs"] = torch.tensor(behind + epoch - 1 + k/t.steps)
         t.optimizer.zero_grad()
         with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"): loss = model.loss(batch)
         losses.append(loss.detach().float())
@@ -387,12 +400,13 @@ def check_norm(model:Recommender, source:Source, batch_size:int):
                      "Set training.batch_size to 2 or more, or leave batch_norm out.")
 
 # %% ../nbs/05_training.ipynb #2a52a781
-def fit_at_once(model:Recommender, split:Split, resolved:dict)->Fitted:
+def fit_at_once(model:Recommender, split:Split, resolved:dict, start:Start|None=None)->Fitted:
     "A model of closed form"
-    start = time.perf_counter()
-    model.fit(split)
+    begun, how = time.perf_counter(), ""
+    if start is None: model.fit(split)
+    else: how = model.update(start.model, start.split, split)
     no_epochs = pd.DataFrame(columns=["epoch", "loss", "lr", "seconds"])
-    return Fitted(model, no_epochs, 0, False, time.perf_counter() - start, resolved)
+    return Fitted(model, no_epochs, 0, False, time.perf_counter() - begun, resolved, how=how)
 
 def fit_by_gradient(t:Training, split:Split, resolved:dict)->Fitted:
     "A model that learns epoch by epoch; its best epoch is restored"
@@ -402,7 +416,7 @@ def fit_by_gradient(t:Training, split:Split, resolved:dict)->Fitted:
     t.model.load_state_dict(t.best)
     t.model.eval()
     seconds, history = sum(row["seconds"] for row in t.state.history), pd.DataFrame(t.state.history)
-    return Fitted(t.model, history, t.state.best_epoch, t.state.stopped, seconds, resolved, t.source.audit)
+    return Fitted(t.model, history, t.state.best_epoch, t.state.stopped, seconds, resolved, t.source.audit, t.how)
 
 # %% ../nbs/05_training.ipynb #0a391eeb
 def fit(
@@ -416,7 +430,8 @@ def fit(
     stop_after:int|None=None,      # epochs to run of the schedule's `epochs` (refit)
     resolved:dict|None=None,       # of an earlier start of the same run
     progress:bool|None=None,       # a bar; None: only in a terminal
-    source:Source|None=None,       # the model's, of this split and on the processor; None: it is made here
+    source:Source|None=None,       # the model's, of this split; on the processor, with `start` on the model's device
+    start:Start|None=None,         # a trained model to go on from; None: from scratch
 )->Fitted:
     "Train, keep the best epoch by `config.metric`, restore it"
     die_with_parent()
@@ -425,11 +440,14 @@ def fit(
         resolved = resolve(config, model, source)
     torch.set_num_threads(resolved["threads"])
     model = model.to(resolved["device"])
-    if not model.by_gradient: return fit_at_once(model, split, resolved)
-    if source is None or model.device.type != "cpu": source = model.source(split)   # on the model's device
+    if start is not None: start = replace(start, model=start.model.to(resolved["device"]))
+    if not model.by_gradient: return fit_at_once(model, split, resolved, start)
+    on_device = start is not None or model.device.type == "cpu"   # where a source that was given lies
+    if source is None or not on_device: source = model.source(split)
     check_norm(model, source, resolved["batch_size"])
     last = stop_after or config.epochs
-    t = Training(model, source, config, resolved["batch_size"], seed, last, validate, checkpoint, on_epoch, progress)
+    t = Training(
+        model, source, config, resolved["batch_size"], seed, last, validate, checkpoint, on_epoch, progress, start)
     return fit_by_gradient(t, split, resolved)
 
 # %% ../nbs/05_training.ipynb #ec8804db

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
+from ..encoding import Query, map_optional
 from ..kernels import AllBCE, Pairs, add, dot, shaped
 from .base import ModelConfig, Recommender, register
 from .feature_rows import FeatureRows
@@ -149,11 +150,34 @@ class PairSource(PairForward):
         s = fit_scaler(ratings)
         self.scale.copy_(torch.tensor([s.mean_[0], s.scale_[0]]))
         self.stars.copy_(torch.stack([ratings.min(), ratings.max()]))
-    def _prepare_features(self, split):
-        "Whose own rows count: users of train, and items with a rating there, or with a like where likes are learned"
+    def _whose_rows_count(self, split)->dict: # side -> [n] bool
+        "Users of train, and items with a rating there, or with a like where likes are learned"
         items = split.train.item if self.predicts_stars else split.train.liked.item
         trained = {"user": self.trained, "item": torch.bincount(items, minlength=self.n_items) > 0}
-        for side, about in self.about.items(): about.prepare(trained[side].to(self.device))
+        return {side: trained[side].to(self.device) for side in self.about}
+    def _prepare_features(self, split):
+        for side, trained in self._whose_rows_count(split).items(): self.about[side].prepare(trained)
+
+    def update(self, start, before, split):
+        "New users are folded in, and new items start as the mean of those that were trained"
+        how = super().update(start, before, split)
+        with torch.no_grad(): self._place_new(start, before, split)
+        self.trained = split.trained_users.to(self.device)
+        for side, trained in self._whose_rows_count(split).items(): self.about[side].renew(trained)
+        rating = split.train.rating
+        if self.predicts_stars: self.stars.copy_(torch.stack([rating.min(), rating.max()]))
+        return how
+    def _place_new(self, start, before, split):
+        known = torch.bincount(before.train.item, minlength=start.n_items).to(self.device) > 0
+        for table in self.tables(self.item_tables): table[start.n_items:] = table[:start.n_items][known].mean(0)
+        self.trained = F.pad(start.trained, (0, self.n_users - start.n_users))
+        new = torch.arange(start.n_users, self.n_users)
+        if not len(new): return
+        self.eval()   # folding in scores, as a trained model does
+        features = map_optional(lambda known: known.select(new), split.catalogue.users)
+        query = Query(torch.full_like(new, -1), split.history("train").select(new), features=features).to(self.device)
+        rows = self.split_tables(self.fold_in(query) - self.told_of_users(query))   # features are added again later
+        for table, found in zip(self.tables(self.user_tables), rows): table[start.n_users:] = found
 
 # %% ../../nbs/04_models/01e_factorization.ipynb #b01d9e13
 class PairLearner(PairSource):

@@ -68,6 +68,12 @@ class FeatureRows(nn.Module):
         self.typical.copy_(self.matrix[self.trained].mean(0))
         self.matrix.copy_(fill_unknown(self.matrix, self.blocks, self.typical))
 
+    def renew(self, trained:Tensor # [n] bool
+             ):
+        "Take in which rows train holds by now; what is typical stays as it was learned"
+        self.trained.copy_(trained)
+        self.matrix.copy_(fill_unknown(self.matrix, self.blocks, self.typical))
+
     def read(self, features:Features|None, n:int)->Tensor: # [n, w]
         "The features of n others; None: nothing is known of them"
         if features is None: return self.typical.expand(n, -1)

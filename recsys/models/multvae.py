@@ -100,6 +100,10 @@ class MultVAE(Autoencoder):
     name, uses = "multvae", frozenset({"training"})   # no negatives: it learns from whole histories
     def prepare(self, split):
         self.counts = torch.bincount(split.train.liked.item, minlength=self.n_items).float().to(self.device)
+    def update(self, start, before, split):
+        how = super().update(start, before, split)
+        self.prepare(split)   # it counts
+        return how
     def source(self, split):
         "A batch is `batch_size` users with all that they like in train"
         layers = sum(layer.out_features for layer in (*self.encoder, *self.decoder[:-1])) + len(self.bias)

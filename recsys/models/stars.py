@@ -255,6 +255,9 @@ class TimeSVDpp(MovingLevels):
         count = torch.bincount(t.user, minlength=self.n_users).clamp(min=1)
         self.center = torch.bincount(t.user, t.timestamp.double(), minlength=self.n_users)/count
         if self.config.days: self.day = busiest_days(t.user, t.timestamp, self.n_users, self.config.days)
+    def update(self, start, before, split):
+        raise ValueError("'svdpp-time' cannot go on from where it is: its levels belong to spans of the training time, "
+                         "and later rows move them all. Train it again with all rows.")
     def norms(self, user_share, item_share):
         "The items' moving levels are damped instead"
         of_tables = super().norms(user_share, item_share)

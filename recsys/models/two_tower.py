@@ -357,6 +357,7 @@ class TwoTower(Recommender):
     "User and item meet in an inner product, learned by softmax (Covington et al. 2016, Yi et al. 2019)"
     name, Config, uses = "two-tower", TwoTowerConfig, frozenset({"training"})
     reads = Reads(order=True, users=True, items=True)
+    padded = frozenset({"user.items"})
     def __init__(self, config, catalogue, sampling):
         super().__init__(config, catalogue, sampling)
         self.user = UserTower(config, self.n_items, catalogue.users, catalogue.items, self.n_users)
@@ -374,6 +375,10 @@ class TwoTower(Recommender):
         self.item.trained.copy_(count > 0)
         if self.user.items is None: return
         with torch.no_grad(): self.user.items[:-1][count == 0] = 0   # no row of its own here, either
+    def update(self, start, before, split):
+        how = super().update(start, before, split)
+        self.prepare(split)   # it counts
+        return how
     def source(self, split):
         users = split.catalogue.users
         self.about_users = users.to(self.device) if users is not None and users.columns else None
