@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['ALWAYS_USED', 'Kind', 'RESTORE', 'ModelConfig', 'Reads', 'Declared', 'Learning', 'select_items', 'Answering',
-           'Showing', 'Recommender', 'register', 'registry', 'model_class', 'model_config', 'create', 'KnownCatalogue',
-           'ModelFile', 'save_model', 'read_json', 'read_model_file', 'read_weights', 'state_shapes', 'check_tensor',
-           'check_tensors', 'check_sizes', 'load', 'LikesNetwork', 'Popularity']
+           'Showing', 'Recommender', 'register', 'registry', 'model_class', 'can_be_searched', 'search_by', 'searching',
+           'model_config', 'create', 'KnownCatalogue', 'ModelFile', 'save_model', 'read_json', 'read_model_file',
+           'read_weights', 'state_shapes', 'check_tensor', 'check_tensors', 'check_sizes', 'load', 'LikesNetwork',
+           'Popularity']
 
 # %% ../../nbs/04_models/00_base.ipynb #7ccf8b89
 import hashlib, importlib, json, pkgutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -20,7 +22,8 @@ from torch import Tensor, nn
 from ..encoding import Catalogue, Histories, Query
 from ..features import blank_features, schema_of
 from ..preprocessing import Split
-from ..ranking import Ranking, Ties, check_scores, rank_scores
+from ..nearest import check_way, kept_graph
+from ..ranking import Ranking, Ties, check_scores, rank_scores, select_hidden
 from ..sampling import Pairs, Rows, SamplingConfig, Source
 from ..utils import Section, replacing, unknown
 
@@ -104,6 +107,7 @@ class Answering:
         "How well each item suits each user"
         raise NotImplementedError(f"{self.name} has no score")
 
+    nearest = None   # a `Graph` that `rank` walks instead of scoring every item, see `search_by`
     @torch.no_grad()
     def rank(self,
         query:Query,                      # n users
@@ -112,8 +116,15 @@ class Answering:
         ties:Ties=Ties(),                 # how equal scores are ordered
     )->Ranking:                           # lists [n, k]; -1 pads where fewer are left or reached
         "The `k` best items of each user, best first"
+        hide = query.histories if hide is None else hide
+        ties = Ties(ties.seed, query.users, ties.last) if ties.keys is None else ties
+        def by_scores(rows): return self._rank_all(query.select(rows), k, select_hidden(hide, rows), ties.select(rows))
+        if self.nearest is None: return self._rank_all(query, k, hide, ties)
+        return self.nearest.search(self.user_vectors(query), k, hide, ties, by_scores)
+    def _rank_all(self, query, k, hide, ties):
+        "`rank` by the scores of all items"
         scores = check_scores(self.score(query), len(query), self.n_items, self.name)
-        return rank_scores(scores, k, query.histories if hide is None else hide, ties, query.users)
+        return rank_scores(scores, k, hide, ties)
 
     @property
     def predicts_stars(self)->bool: return False
@@ -129,13 +140,21 @@ class Answering:
     def floats_per_user(self)->int:
         "Numbers that one user takes while being scored: evaluation and service cut their chunks by it"
         return self.n_items
+    def floats_to_rank(self)->int:
+        "The same while being ranked, which a graph does without a score for every item"
+        floats = self.floats_per_user()
+        return floats if self.nearest is None else max(0, floats - self.n_items) + self.nearest.floats_per_user
 
 # %% ../../nbs/04_models/00_base.ipynb #5976cf88
 class Showing:
     "What a trained model shows of its inside"
     def user_vectors(self, query:Query)->Tensor|None:
-        "[n, d] vectors whose inner products with `item_vectors` rank as the scores do, or None"
+        """[n, d] vectors whose inner products with `search_vectors` rank as the scores do, or None.
+        Zeros where they do not, as for somebody who likes nothing and gets what is popular"""
         return None
+    def search_vectors(self)->Tensor|None:
+        "[n_items, d] the other side of `user_vectors`: the item vectors, with levels where scores have them"
+        return self.item_vectors()
     def item_vectors(self)->Tensor|None:
         "[n_items, d] vectors whose cosine says how alike two items are, or None"
         return None
@@ -204,6 +223,37 @@ def model_class(name:str)->type: # a Recommender
     models = registry()
     if not isinstance(name, str) or name not in models: raise unknown("model", name, sorted(models))
     return models[name]
+
+# %% ../../nbs/04_models/00_base.ipynb #5e0a1c32
+def can_be_searched(model:type|Recommender)->bool:
+    "Whether its scores are inner products of `user_vectors` and `search_vectors`"
+    own = model if isinstance(model, type) else type(model)
+    return own.user_vectors is not Showing.user_vectors
+
+def search_by(
+    model:Recommender,
+    way:str="exact",             # or usearch
+    folder:str|Path|None=None,   # where the graph is kept; None: it is made anew
+)->Recommender:                  # the model
+    "From now on, `rank` scores all items, or walks a graph of them; `ValueError` for a model without user vectors"
+    check_way(way)
+    if way != "exact" and not can_be_searched(model):
+        others = ", ".join(sorted(name for name, other in registry().items() if can_be_searched(other)))
+        said = f"The model '{model.name}' has no user vectors whose inner products are its scores"
+        raise ValueError(f"{said}, so {way} has nothing to search. Models that have: {others}. Leave the search exact.")
+    model.nearest = None if way == "exact" else kept_graph(folder, model.search_vectors())
+    return model
+
+# %% ../../nbs/04_models/00_base.ipynb #5e0a1c33
+@contextmanager
+def searching(
+    model:Recommender,
+    way:str,        # exact or usearch
+):                  # yields the model
+    "Inside the block, `rank` works as `search_by` says; afterwards as before"
+    before = model.nearest
+    try: yield search_by(model, way)
+    finally: model.nearest = before
 
 # %% ../../nbs/04_models/00_base.ipynb #d38bc78a
 def model_config(section:dict # `name` and the model's own keys
