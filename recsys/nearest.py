@@ -89,7 +89,7 @@ def is_hidden(
     keys = pair_keys(hide.row_index(), hide.items, n_items).sort().values
     return contains(keys, pair_keys(torch.arange(len(items))[:, None], items, n_items))
 
-# %% ../nbs/03c_nearest.ipynb #d44b53ae
+# %% ../nbs/03c_nearest.ipynb #ea27a711
 class Graph:
     "Search by a walk through a graph of the items (HNSW by usearch)"
     chunk = 2**22   # numbers gathered at once
@@ -99,7 +99,8 @@ class Graph:
         threads:int=1,                    # that make the graph
         index=None,                       # a graph of these vectors that was made before
     ):
-        self.vectors, self.config = checked_vectors(vectors, "item vectors"), config
+        self.product = Exact(vectors)   # for whom a walk does not do
+        self.vectors, self.config = self.product.vectors, config
         self.index = new_graph(self.vectors, config, threads) if index is None else index
     @property
     def floats_per_user(self)->int:
@@ -151,7 +152,7 @@ class Graph:
         "The `k` best items that walks find, best first; a vector of zeros tells nothing and is not searched for"
         users, n_items = checked_vectors(users, "user vectors"), len(self.vectors)
         if ties.keys is None: ties = replace(ties, keys=torch.full((len(users),), -1))
-        if otherwise is None: otherwise = self._exactly(users, k, hide, ties)
+        def by_product(rows): return self.product.search(users[rows], k, select_hidden(hide, rows), ties.select(rows))
         rows = (users != 0).any(1).nonzero()[:, 0]
         done, rankings = [(users == 0).all(1).nonzero()[:, 0]], []
         count = k + 1 if hide is None else max(k + 1, self.config.reach//2)
@@ -161,11 +162,8 @@ class Graph:
             rankings.insert(0, ranking.select(enough))
             rows, count = rows[~enough], 4*count
         done[-1] = torch.cat([done[-1], rows])
-        if len(done[-1]) or not rankings: rankings.append(otherwise(done[-1]).cpu())
+        if len(done[-1]) or not rankings: rankings.append((otherwise or by_product)(done[-1]).cpu())
         return Ranking.cat(rankings).select(torch.cat(done).argsort())
-    def _exactly(self, users, k, hide, ties):
-        exact = Exact(self.vectors)
-        return lambda rows: exact.search(users[rows], k, select_hidden(hide, rows), ties.select(rows))
 
 # %% ../nbs/03c_nearest.ipynb #cb694238
 def recall(found:Ranking, truth:Ranking # lists of the same users

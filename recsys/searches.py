@@ -9,6 +9,7 @@ __all__ = ['SAMPLE', 'TOGETHER', 'check_search_package', 'search_figures']
 import time
 import torch
 from .evaluation import EvaluationConfig
+from .metrics import mean_interval
 from .models.base import Recommender, searching
 from .nearest import recall, side_by_side, usearch_index
 from .preprocessing import Split
@@ -40,8 +41,7 @@ def search_figures(
         both = side_by_side({"exact": exact, "graph": ranked}, len(query), TOGETHER)
     share = recall(both["graph"][0], both["exact"][0])
     each = {name: 1e3*float(seconds.sum())/len(query) for name, (_, seconds) in both.items()}
-    half = 1.96*float(share.std())/len(query)**.5
+    mean, low, high = mean_interval(share, within=(0, 1))
     return {"search": {
-        "way": config.search, "users": len(query), "k": k, "recall": float(share.mean()),
-        "recall_ci": [float(share.mean()) - half, min(1., float(share.mean()) + half)],
+        "way": config.search, "users": len(query), "k": k, "recall": mean, "recall_ci": [low, high],
         "exact_ms": each["exact"], "graph_ms": each["graph"], "made_s": made, "reach": graph.config.reach}}
