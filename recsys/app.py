@@ -211,9 +211,9 @@ def bound(host:str, port:int)->list: # of sockets, one for each address of the h
     return taken
 
 # %% ../nbs/09_app.ipynb #ac60e76f
-def open_hub(runs, root, device:str, timeout:float)->Hub:
+def open_hub(runs, root, device:str, timeout:float, search:str="exact")->Hub:
     "A hub that lets in only what can be answered within the time of a request"
-    return Hub(runs, root, device, patience=.5*timeout, max_wait=.6*timeout, max_work=.9*timeout)
+    return Hub(runs, root, device, search=search, patience=.5*timeout, max_wait=.6*timeout, max_work=.9*timeout)
 
 def without_noise(record)->bool:
     "Whether a line of uvicorn's log is kept: one for each invalid request would let anybody fill the disk"
@@ -226,13 +226,14 @@ def serve(
     config:ServeConfig=ServeConfig(),
     device:str="cpu",
     threads:int=1,       # of the model; the service itself takes another
+    search:str="exact",  # or usearch, see `open_run`
 ):
     "Open the runs and answer until told to stop; SIGTERM and Ctrl-C let what is in flight finish"
     import uvicorn
     with port_errors(config.host, config.port): sockets = bound(config.host, config.port)
     torch.set_num_threads(threads)
     sys.setswitchinterval(.001)   # a slice of heavy work lets go of Python sooner when the loop has something to do
-    hub = open_hub(runs, root, device, config.timeout)
+    hub = open_hub(runs, root, device, config.timeout, search)
     app = create_app(hub, config)
     gc.collect()
     gc.freeze()   # what is loaded stays: the collector need not walk through it, and nobody waits meanwhile

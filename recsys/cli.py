@@ -6,10 +6,11 @@
 __all__ = ['Several', 'RunName', 'AsJson', 'app', 'Version', 'Protocols', 'CandidateFile', 'ListsFile', 'TruthFile', 'Relevant',
            'Cutoffs', 'SweepFile', 'Trials', 'Seconds', 'Storage', 'Search', 'AtOnce', 'ReportFile', 'UserId', 'Likes',
            'Dislikes', 'Features', 'Similar', 'BatchFile', 'Out', 'SkipUnknown', 'HowMany', 'Genres', 'FromYear',
-           'ToYear', 'MinInteractions', 'Only', 'Diversity', 'Niche', 'AsCsv', 'Safe', 'NewFile', 'UpdateEpochs',
-           'NewItems', 'NewUsers', 'RunNames', 'Host', 'ApiKey', 'AllowedHosts', 'Origins', 'Timeout', 'PerClient',
-           'Watch', 'Formats', 'ExportFolder', 'FrozenFolder', 'override', 'about', 'run', 'runs', 'models', 'evaluate',
-           'compare', 'sweep', 'leaderboard', 'report', 'recommend', 'update', 'serve', 'export', 'freeze', 'main']
+           'ToYear', 'MinInteractions', 'Only', 'Diversity', 'Niche', 'SearchWay', 'AsCsv', 'Safe', 'NewFile',
+           'UpdateEpochs', 'NewItems', 'NewUsers', 'RunNames', 'Host', 'ApiKey', 'AllowedHosts', 'Origins', 'Timeout',
+           'PerClient', 'Watch', 'Formats', 'ExportFolder', 'FrozenFolder', 'override', 'about', 'run', 'runs',
+           'models', 'evaluate', 'compare', 'sweep', 'leaderboard', 'report', 'recommend', 'update', 'serve', 'export',
+           'freeze', 'main']
 
 # %% ../nbs/10_cli.ipynb #fb0c96ee
 import os
@@ -253,6 +254,9 @@ Diversity = Annotated[float, typer.Option(
     "--diversity", min=0, max=1, help="0: best scores; towards 1: unlike each other")]
 Niche = Annotated[float, typer.Option(
     "--niche", min=-1, max=1, help="towards 1: less popular items; towards -1: more popular ones")]
+SearchWay = Annotated[str, typer.Option(
+    "--search", help="exact: every item is scored; usearch: a graph of the items is walked, for large catalogues "
+                     "and models whose scores are inner products")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="as CSV")]
 Safe = Annotated[bool, typer.Option(
     "--csv-safe/--csv-raw",
@@ -286,7 +290,7 @@ def recommend(
     run:RunName, user:UserId=None, likes:Likes=None, dislikes:Dislikes=None, feature:Features=None,
     similar:Similar=None, batch:BatchFile=None, out:Out=None, skip_unknown:SkipUnknown=False,
     k:HowMany=10, genre:Genres=None, from_year:FromYear=None, to_year:ToYear=None, min_interactions:MinInteractions=0,
-    only:Only=None, diversity:Diversity=0., niche:Niche=0.,
+    only:Only=None, diversity:Diversity=0., niche:Niche=0., search:SearchWay="exact",
     as_csv:AsCsv=False, safe:Safe=True, as_json:AsJson=False,
 ):
     "The best items for a user, for a new person, for all users of a file, or like an item; without any, for nobody."
@@ -300,7 +304,7 @@ def recommend(
             diversity=diversity, niche=niche)
         if similar is not None and (only or options != ListOptions(k=k)):
             raise ValueError("--similar takes no filters and no sliders")
-        opened = open_run(run, root=runs_folder())
+        opened = open_run(run, root=runs_folder(), search=search)
         if only: options = answers.within(opened, only, options)
         if batch is not None: return answers.write_lists(opened, batch, out, options, skip_unknown, safe)
         answers.print_list(_answer(opened, user, likes, dislikes, feature, similar, options), as_csv, as_json, safe)
@@ -350,6 +354,7 @@ def serve(
     watch:Watch=2.,
     device:Annotated[str, typer.Option(help="cpu, cuda …")]="cpu",
     threads:Annotated[int, typer.Option(min=1, help="of the model")]=1,
+    search:SearchWay="exact",
 ):
     "Recommendations on a page and by an API."
     with plain_errors():
@@ -359,11 +364,12 @@ def serve(
         config = ServeConfig(
             host=host, port=port, api_key=api_key or None, hosts=tuple(allow_host or ()), cors=tuple(cors or ()),
             timeout=timeout, per_client=per_client, watch=watch)
-        start(runs, runs_folder(), config, device, threads)
+        start(runs, runs_folder(), config, device, threads, search)
 
 # %% ../nbs/10_cli.ipynb #dd845e77
 Formats = Annotated[Several, typer.Option(
-    "--format", help="onnx: the model, for any ONNX runtime; vectors: item vectors as Parquet; repeat for both")]
+    "--format", help="onnx: the model, for any ONNX runtime; vectors: item vectors as Parquet; index: what a vector "
+                     "database needs to make the lists; repeat for more")]
 ExportFolder = Annotated[Optional[Path], typer.Option(
     "--out", help="a new folder, or an earlier export of this run, whose formats stay and are made anew; "
                   "left out: data/exports/RUN")]
@@ -374,7 +380,7 @@ def export(
     formats:Formats=None,
     out:ExportFolder=None,
 ):
-    "A model or its item vectors, in files that need no recsys; both may stand side by side."
+    "A model, its item vectors or an index of them, in files that need no recsys; all may stand side by side."
     with plain_errors():
         from recsys.export import export_run
         from recsys.utils import runs_folder

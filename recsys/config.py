@@ -7,8 +7,9 @@ __all__ = ['ROLES', 'READS', 'DATA_RULES', 'WORKS_WITH', 'RULES', 'PATHS', 'sour
            'roles_are_known', 'layout_has_its_file', 'named_set_has_its_own_layout', 'DataConfig', 'changed_keys',
            'used_keys', 'why_unused', 'unused_keys', 'refuse_unused', 'side_that_reads', 'refuse_unread_features',
            'stars_are_predicted_if_asked_for', 'metric_is_of_validation', 'cutoff_is_measured', 'recency_needs_bce',
-           'given_files_are_taken_whole', 'bpr_needs_negatives', 'with_default_data', 'Config', 'explain', 'configure',
-           'set_at', 'with_values', 'value_at', 'located', 'read_yaml', 'read_config', 'expand_runs']
+           'given_files_are_taken_whole', 'bpr_needs_negatives', 'search_needs_vectors', 'with_default_data', 'Config',
+           'explain', 'configure', 'set_at', 'with_values', 'value_at', 'located', 'read_yaml', 'read_config',
+           'expand_runs']
 
 # %% ../nbs/08_config.ipynb #8ee757ea
 import copy, re, textwrap
@@ -21,6 +22,7 @@ from .evaluation import EvaluationConfig
 from .features import FeaturesConfig
 from .names import LOWER_IS_BETTER
 from .models.base import ModelConfig, model_class, model_config
+from .models.search import can_be_searched
 from .preprocessing import PreprocessingConfig, SplitConfig
 from .sampling import SamplingConfig
 from .training import TrainingConfig
@@ -206,9 +208,16 @@ def bpr_needs_negatives(config):
     if config.sampling.negatives == 0 and getattr(config.model, "loss", "") == "bpr":
         raise ValueError("model.loss 'bpr' compares with negatives: set sampling.negatives to 1 or more")
 
+# %% ../nbs/08_config.ipynb #8b20d7e4
+def search_needs_vectors(config):
+    if config.evaluation.search == "exact" or can_be_searched(model_class(config.model.name)): return
+    raise ValueError(f"evaluation.search {config.evaluation.search!r} needs a model whose scores are inner products "
+                     f"of vectors, and those of {config.model.name!r} are not. Leave it at exact.")
+
 # %% ../nbs/08_config.ipynb #d8c727cf
 RULES = (metric_is_of_validation, stars_are_predicted_if_asked_for, cutoff_is_measured, recency_needs_bce,
-         given_files_are_taken_whole, refuse_unused, refuse_unread_features, bpr_needs_negatives)
+         given_files_are_taken_whole, refuse_unused, refuse_unread_features, bpr_needs_negatives,
+         search_needs_vectors)
 
 # %% ../nbs/08_config.ipynb #b423683d
 def with_default_data(sections:dict)->dict:

@@ -26,9 +26,11 @@ from .names import parse_protocol, protocol_name
 from .features import save_catalogue
 from .names import LOWER_IS_BETTER, metric_name
 from .models.base import create, load as load_model
+from .models.search import searching
 from .prepare import prepare
 from .preprocessing import Split
 from .runs import claim, commanded, environment, explain_full_disk, finished, locked, logged, outputs, peak_rss_mb
+from .searches import check_search_package, search_figures
 from .runs import run_model, run_split, run_state, same_run, settle, stage, written_metrics
 from .split_files import save_split
 from .tracking import BEHIND, Record, begin_run, catch_up, complete_record, final_metrics, known_epochs, recorded
@@ -63,7 +65,11 @@ def evaluate_all(
     part:str,               # test or valid
     history:str|None=None,  # what the model is fed: None, all that came before the part; train
 )->dict:                    # protocol -> Evaluation
-    "Every protocol of `config.evaluation` on one part"
+    "Every protocol of `config.evaluation` on one part; validation is always ranked by all scores"
+    with searching(model, config.evaluation.search if part == "test" else "exact"):
+        return _evaluated(config, split, model, part, history)
+
+def _evaluated(config, split, model, part, history):
     e, only, found = config.evaluation, _only(config, split), {}
     for protocol in e.protocols:
         of_test = protocol == "candidates"
@@ -313,9 +319,10 @@ def _work(config:Config, tables:Tables, split:Split, folder:Path, resolved:dict,
     trained = time.perf_counter()
     evaluations = _measure(config, split, fitted, model)
     timing = _timing(fitted, start, trained)
+    searched = search_figures(model, split, config.evaluation)
     stop_if_orphaned()
     write_results(folder, tables, split, fitted, model, evaluations)
-    metrics = collect(config, tables, split, fitted, evaluations, timing)
+    metrics = collect(config, tables, split, fitted, evaluations, timing) | searched
     if "full" in evaluations: metrics["test"]["full"] |= beyond_full(evaluations["full"], split, tables)
     _finish(folder, metrics, record)
     return fitted, model, {protocol: e for protocol, e in evaluations.items() if e.part == "test"}, metrics
@@ -333,6 +340,7 @@ def run(config:Config, tables:Tables|None=None, split:Split|None=None,
     die_with_parent()
     if tables is None or split is None: tables, split = prepare(config)
     check_cold(config, split)
+    check_search_package(config.evaluation.search)
     out, env, name = outputs(), environment(), config.name
     about = {"config": config.model_dump(mode="json"), "sha256": tables.info.get("sha256")}
     with locked(out.runs, name):
@@ -458,9 +466,11 @@ def evaluate_run(
     (split, tables), model = run_split(folder), run_model(folder, part)
     written = yaml.safe_load((folder/"config.yaml").read_text())["evaluation"]
     options = {key: written[key] for key in ("history", "ties", "budget_mb") if key in written} | options
+    way = written.get("search", "exact") if part == "test" else "exact"
     for protocol in protocols:
         ranks_all = parse_protocol(protocol).kind in ("full", "sampled")
         given = _written_only(folder, split.catalogue) if ranks_all else {}
         if protocol == "candidates": given = dict(candidates=candidates)
-        found[protocol] = evaluate(model, split, protocol, ks or written["ks"], part, **given, **options)
+        with searching(model, way):
+            found[protocol] = evaluate(model, split, protocol, ks or written["ks"], part, **given, **options)
     return found, split, tables

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['GOLDEN', 'MIX1', 'MIX2', 'KEY_BLOCK', 'signed', 'mix_', 'hash_key', 'uniform', 'top_k', 'Ranking', 'Ties',
-           'NotFinite', 'check_scores', 'hide_items', 'rank_scores', 'chunk_users']
+           'NotFinite', 'check_scores', 'hide_items', 'select_hidden', 'rank_scores', 'chunk_users']
 
 # %% ../nbs/03b_ranking.ipynb #ca42fb61
 from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
-from .encoding import Histories
+from .encoding import Histories, map_optional
 
 # %% ../nbs/03b_ranking.ipynb #db8954e6
 def signed(x:int)->int:
@@ -156,6 +156,9 @@ class Ranking:
     def __len__(self): return len(self.items)
     def cpu(self)->"Ranking":
         return replace(self, items=self.items.cpu(), scores=self.scores.cpu(), tied=self.tied.cpu())
+    def select(self, rows:Tensor)->"Ranking": # bool [n], or places
+        "The lists of some users"
+        return replace(self, items=self.items[rows], scores=self.scores[rows], tied=self.tied[rows])
     def padded(self, k:int)->"Ranking": # lists of at least `k`
         "The same lists with empty places behind"
         return replace(self, items=_padded(self.items, k, -1), scores=_padded(self.scores, k, -torch.inf))
@@ -174,6 +177,10 @@ class Ties:
     seed:int = 0            # of `hash_key`
     keys:Tensor|None = None # [n] integers that stand for the users in `hash_key`; None: the codes of the query
     last:Tensor|None = None # [n, n_items] bool: items behind their equals whatever the key (pessimistic)
+    def select(self, rows:Tensor)->"Ties":
+        "The same for some of the users"
+        keys, last = (map_optional(lambda t: t[rows], t) for t in (self.keys, self.last))
+        return replace(self, keys=keys, last=last)
 
 # %% ../nbs/03b_ranking.ipynb #280a6331
 class NotFinite(ValueError):
@@ -223,6 +230,13 @@ def hide_items(
         return
     row, item = hide.row_index().to(scores.device), hide.items.to(scores.device)
     scores[row, item] = -torch.inf
+
+# %% ../nbs/03b_ranking.ipynb #1d6e03c2
+def select_hidden(hide:Histories|Tensor|None, rows:Tensor # see `hide_items`; [m] who of the users
+                 )->Histories|Tensor|None:
+    "What must not be listed to some of the users"
+    if hide is None or isinstance(hide, Tensor) and hide.dim() == 1: return hide
+    return hide[rows] if isinstance(hide, Tensor) else hide.select(rows)
 
 # %% ../nbs/03b_ranking.ipynb #df222613
 def rank_scores(

@@ -23,6 +23,7 @@ from .encoding import Catalogue, Histories, Query, concat, histories, map_option
 from .features import Features, load_catalogue
 from .ranking import Ties, chunk_users, top_k
 from .models.base import Recommender, load
+from .models.search import search_by
 from .split_files import load_split
 from .titles import find_titles
 
@@ -166,13 +167,14 @@ def open_run(
     run:str|Path,              # a name under `root`, or a folder
     root:str|Path="data/runs",
     device:str="cpu",          # where the model works
+    search:str="exact",        # or usearch: lists by a graph of the items, see `search_by`; it is kept in the folder
 )->Run:
     "A finished run with its model loaded; `ValueError` says what is missing"
     folder = run_folder(run, root)
     items = fill_items(pd.read_parquet(folder/"catalogue/items.parquet"))
     users = pd.read_parquet(folder/"catalogue/users.parquet")
     catalogue = load_catalogue(folder/"catalogue", users[USER].to_numpy(), items[ITEM].to_numpy())
-    model = load(folder/"model", device, sizes=(len(users), len(items)))
+    model = search_by(load(folder/"model", device, sizes=(len(users), len(items))), search, folder/"nearest")
     split = load_split(folder/"split", catalogue)
     consumed = histories(concat(split.parts), len(users))
     metrics = json.loads((folder/"metrics.json").read_text())
@@ -262,7 +264,7 @@ def best(
     hide = query.histories if hide is None else hide
     keys = query.users if keys is None else keys
     lists, scores = [torch.empty(0, k, dtype=torch.int64)], [torch.empty(0, k)]
-    for rows in torch.arange(len(query)).split(chunk_users(run.model.floats_per_user())):
+    for rows in torch.arange(len(query)).split(chunk_users(run.model.floats_to_rank())):
         ranking = run.model.rank(query.select(rows), k, hide.select(rows), Ties(run.seed, keys[rows])).cpu()
         lists.append(ranking.items)
         scores.append(ranking.scores.float())

@@ -141,11 +141,12 @@ def load_run(
     folder:str|Path,   # a run's name or folder
     root:str|Path="data/runs",
     device:str="cpu",
+    search:str="exact",   # or usearch, see `open_run`
 )->LoadedRun:
     "Open a run and try it; `ValueError` or `OSError` if it is not whole"
     folder = run_folder(folder, root).resolve()
     files, metrics = fingerprint(folder), json.loads((folder/"metrics.json").read_text())
-    run, revision = open_run(folder, device=device), revision_of(folder)
+    run, revision = open_run(folder, device=device, search=search), revision_of(folder)
     if fingerprint(folder) != files: raise ValueError(f"The run {folder.name!r} changed while it was read. Try again.")
     titles, known = Titles(run.items["title"], run.counts), run.catalogue
     codes = codes_by_id(known.item_ids), codes_by_id(known.user_ids)
@@ -267,10 +268,10 @@ log = logging.getLogger("recsys.serving")
 
 class LoadedRuns:
     "Runs held in memory, by name; the first is the default"
-    def __init__(self, runs, root:str|Path="data/runs", device:str="cpu"):
+    def __init__(self, runs, root:str|Path="data/runs", device:str="cpu", search:str="exact"):
         if not runs: raise ValueError("No run to serve: name one or several, for example: recsys serve neumf")
-        found = [load_run(run, root, device) for run in runs]
-        self.device, self.loaded = device, {run.name: run for run in found}
+        found = [load_run(run, root, device, search) for run in runs]
+        self.device, self.search, self.loaded = device, search, {run.name: run for run in found}
         if len(self.loaded) < len(found):
             folders = ", ".join(str(run.run.folder) for run in found)
             raise ValueError(f"Two of the runs have one name: {folders}. Rename a folder.")
@@ -297,7 +298,7 @@ class ReloadingRuns(LoadedRuns):
         files = fingerprint(folder)
         if files == self.seen[name] and not force: return self._kept(name) if name in self.trouble else "unchanged"
         self.seen[name] = files
-        try: new = load_run(folder, device=self.device)
+        try: new = load_run(folder, device=self.device, search=self.search)
         except Exception as e:   # whatever is wrong with the folder, the old model is whole
             self.trouble[name] = f"{type(e).__name__}: {e}"
             log.warning("The run %s cannot be opened and its old model goes on: %s", name, e)
@@ -346,8 +347,8 @@ class AnswerMemory(OrderedDict):
 # %% ../nbs/07c_serving.ipynb #389159e7
 class RememberingRuns(ReloadingRuns):
     "Runs that are opened again when their folders change, and their answers"
-    def __init__(self, runs, root:str|Path="data/runs", device:str="cpu", remember:int=4096):
-        super().__init__(runs, root, device)
+    def __init__(self, runs, root:str|Path="data/runs", device:str="cpu", remember:int=4096, search:str="exact"):
+        super().__init__(runs, root, device, search)
         self.memory = AnswerMemory(remember)
     def forget(self, name:str):
         "Drop the answers of older revisions of a model"
@@ -369,9 +370,10 @@ class Hub(RememberingRuns):
         root:str|Path="data/runs",
         device:str="cpu",
         remember:int=4096,        # answers kept
+        search:str="exact",       # or usearch, see `open_run`
         **limits,                 # see `BatchLimits`
     ):
-        super().__init__(runs, root, device, remember)
+        super().__init__(runs, root, device, remember, search)
         self.batcher = Batcher(answer_all, request_cost, answer_in_slices, **limits)
     async def ask(self,
         loaded:LoadedRun,

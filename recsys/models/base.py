@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ..encoding import Catalogue, Histories, Query
 from ..features import blank_features, schema_of
 from ..preprocessing import Split
-from ..ranking import Ranking, Ties, check_scores, rank_scores
+from ..ranking import Ranking, Ties, check_scores, rank_scores, select_hidden
 from ..sampling import Pairs, Rows, SamplingConfig, Source
 from ..utils import Section, replacing, unknown
 
@@ -153,6 +153,7 @@ class Answering:
         "How well each item suits each user"
         raise NotImplementedError(f"{self.name} has no score")
 
+    nearest = None   # a `Graph` that `rank` walks instead of scoring every item, see chapter 04.00b
     @torch.no_grad()
     def rank(self,
         query:Query,                      # n users
@@ -161,8 +162,15 @@ class Answering:
         ties:Ties=Ties(),                 # how equal scores are ordered
     )->Ranking:                           # lists [n, k]; -1 pads where fewer are left or reached
         "The `k` best items of each user, best first"
+        hide = query.histories if hide is None else hide
+        ties = Ties(ties.seed, query.users, ties.last) if ties.keys is None else ties
+        def by_scores(rows): return self._rank_all(query.select(rows), k, select_hidden(hide, rows), ties.select(rows))
+        if self.nearest is None: return self._rank_all(query, k, hide, ties)
+        return self.nearest.search(self.user_vectors(query), k, hide, ties, by_scores)
+    def _rank_all(self, query, k, hide, ties):
+        "`rank` by the scores of all items"
         scores = check_scores(self.score(query), len(query), self.n_items, self.name)
-        return rank_scores(scores, k, query.histories if hide is None else hide, ties, query.users)
+        return rank_scores(scores, k, hide, ties)
 
     @property
     def predicts_stars(self)->bool: return False
@@ -178,13 +186,21 @@ class Answering:
     def floats_per_user(self)->int:
         "Numbers that one user takes while being scored: evaluation and service cut their chunks by it"
         return self.n_items
+    def floats_to_rank(self)->int:
+        "The same while being ranked, which a graph does without a score for every item"
+        floats = self.floats_per_user()
+        return floats if self.nearest is None else max(0, floats - self.n_items) + self.nearest.floats_per_user
 
 # %% ../../nbs/04_models/00_base.ipynb #5976cf88
 class Showing:
     "What a trained model shows of its inside"
     def user_vectors(self, query:Query)->Tensor|None:
-        "[n, d] vectors whose inner products with `item_vectors` rank as the scores do, or None"
+        """[n, d] vectors whose inner products with `search_vectors` rank as the scores do, or None.
+        Zeros where they do not, as for somebody who likes nothing and gets what is popular"""
         return None
+    def search_vectors(self)->Tensor|None:
+        "[n_items, d] the other side of `user_vectors`: the item vectors, with levels where scores have them"
+        return self.item_vectors()
     def item_vectors(self)->Tensor|None:
         "[n_items, d] vectors whose cosine says how alike two items are, or None"
         return None

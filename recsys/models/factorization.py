@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['bce', 'bpr', 'PairConfig', 'PairTables', 'PairFeatures', 'PairForward', 'PairSource', 'PairLearner', 'PairScorer',
-           'UserNetwork', 'PairModel', 'MFConfig', 'level_of', 'MF', 'GMF', 'loss_over_all']
+           'UserNetwork', 'PairModel', 'ProductModel', 'MFConfig', 'level_of', 'MF', 'GMF', 'loss_over_all']
 
 # %% ../../nbs/04_models/01e_factorization.ipynb #ee1dcb26
 import math
@@ -284,6 +284,19 @@ class PairModel(PairScorer):
         user, item = tuple(map(torch.cat, zip(*parts))), self.item_half(*self.item_rows())
         return UserNetwork(self, user, item), "user"
 
+# %% ../../nbs/04_models/01e_factorization.ipynb #7c11a0e2
+class ProductModel(PairModel):
+    "A model whose scores are inner products; subclasses give the vectors of halves: `user_side` and `item_side`"
+    inner_product = True
+    @torch.no_grad()
+    def user_vectors(self, query):
+        self.eval()
+        return self.user_side(self.user_half(*self.users_of(query.to(self.device))))
+    @torch.no_grad()
+    def search_vectors(self):
+        self.eval()
+        return self.item_side(self.item_half(*self.tables(self.item_tables)))
+
 # %% ../../nbs/04_models/01e_factorization.ipynb #340281de
 class MFConfig(PairConfig):
     "Matrix factorization"
@@ -306,9 +319,9 @@ def level_of(half:tuple)->Tensor: # [.., 1]
 
 # %% ../../nbs/04_models/01e_factorization.ipynb #0537027c
 @register
-class MF(PairModel):
+class MF(ProductModel):
     "Inner product of user and item vectors, with biases (Koren et al. 2009)"
-    name, Config, inner_product = "mf", MFConfig, True
+    name, Config = "mf", MFConfig
     def __init__(self, config, catalogue, sampling):
         super().__init__(config, catalogue, sampling)
         self.user, self.item = self.table(self.n_users, config.dim), self.table(self.n_items, config.dim)
@@ -328,10 +341,13 @@ class MF(PairModel):
     def scores(self, user, item):
         "All scores by one product, the levels as two more coordinates: a second pass costs as much as the product"
         if item[0].dim() == 3: return super().scores(user, item)
-        ones = torch.ones_like(user[0][:, :1]), torch.ones_like(item[0][:, :1])
-        mine = torch.cat([user[0], level_of(user) + self.shared, ones[0]], 1)
-        theirs = torch.cat([item[0], ones[1], level_of(item)], 1)
-        return mine@theirs.T
+        return self.user_side(user)@self.item_side(item).T
+    def user_side(self, user):
+        ones = torch.ones_like(user[0][:, :1])
+        return torch.cat([user[0], level_of(user) + self.shared, ones], 1)
+    def item_side(self, item):
+        ones = torch.ones_like(item[0][:, :1])
+        return torch.cat([item[0], ones, level_of(item)], 1)
     def as_product(self, item):
         one = torch.ones_like(item[0][:, :1])
         product = torch.cat([item[0], one][:len(self.user_tables)], 1)
@@ -339,9 +355,9 @@ class MF(PairModel):
 
 # %% ../../nbs/04_models/01e_factorization.ipynb #bf510b75
 @register
-class GMF(PairModel):
+class GMF(ProductModel):
     "Weighted inner product (He et al. 2017)"
-    name, inner_product = "gmf", True
+    name = "gmf"
     def __init__(self, config, catalogue, sampling):
         super().__init__(config, catalogue, sampling)
         self.user, self.item = self.table(self.n_users, config.dim), self.table(self.n_items, config.dim)
@@ -357,6 +373,8 @@ class GMF(PairModel):
     def scores(self, user, item):
         if item[0].dim() == 3: return super().scores(user, item)
         return user[0]@item[0].T + self.out.bias
+    def user_side(self, user): return F.pad(user[0], (0, 1), value=1.)
+    def item_side(self, item): return torch.cat([item[0], self.out.bias.expand(len(item[0]), 1)], 1)
     def as_product(self, item): return item[0], self.out.bias.expand(len(item[0]))
 
 # %% ../../nbs/04_models/01e_factorization.ipynb #942fccf9

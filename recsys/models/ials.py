@@ -15,7 +15,7 @@ from torch import Tensor
 from ..encoding import Histories, Query
 from ..kernels import length_buckets
 from .base import ModelConfig, register, take_over
-from .baselines import HistoryModel, opinions, padded
+from .baselines import HistoryModel, liked, opinions, padded
 from .neighbours import sparse
 
 # %% ../../nbs/04_models/01c_ials.ipynb #f08c7d4e
@@ -211,7 +211,11 @@ class IALS(AlternatingLeastSquares):
         h, sign = opinions(query.histories)
         return solve_exact(h, self.vectors, self.ridge_of(h), self.config.alpha0, sign)
     def scores(self, h): return self.fold_in(Query(h.offsets[:-1], h))@self.vectors.T
-    def user_vectors(self, query): return self.fold_in(query.to(self.device))
+    @torch.no_grad()
+    def user_vectors(self, query):
+        "Zeros for who likes nothing: they get what is popular"
+        query = query.to(self.device)
+        return self.fold_in(query)*(liked(query.histories).lengths > 0)[:, None]
     def item_vectors(self): return self.vectors
     def exportable(self, users):
         def scores(x, V): return solve_dense(x, V, self.config)@V.T
