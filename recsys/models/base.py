@@ -111,7 +111,7 @@ class Learning:
     def prepare(self, split:Split):
         "Called once before training by gradient from scratch: scales, start values, pretrained parts"
     def update(self,
-        start:"Recommender",   # of the same section, trained on `before`
+        start:"Recommender",   # of the same section, trained on `before`; used up: its memory may be taken over
         before:Split,
         split:Split,           # has more rows, and perhaps users and items, whose codes stand behind the known ones
     )->str:                    # how it was done

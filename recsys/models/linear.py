@@ -98,7 +98,7 @@ class EASE(ItemWeights):
 
 # %% ../../nbs/04_models/01b_linear.ipynb #18941e02
 def exchange_rows(
-    weights:Tensor,    # [m, m] B; of the first m items, where new ones stand behind them
+    weights:Tensor,    # [m, m] B, overwritten; of the first m items, where new ones stand behind them
     diagonal:Tensor,   # [n] of P; 1/l2 for a new item
     Y:Tensor,          # [k, n] rows of X
     sign:Tensor,       # [k] 1: it comes; -1: it goes
@@ -110,8 +110,8 @@ def exchange_rows(
     inner.diagonal().add_(sign)
     Z = torch.linalg.inv(inner).float()@PY
     new = diagonal - (PY*Z).sum(0)
-    scaled = weights*(diagonal[:m]/new[:m])
-    out = F.pad(scaled, (0, n - m, 0, n - m)) if n > m else scaled
+    weights.mul_(diagonal[:m]/new[:m])   # in place: to make room for another matrix takes longer than all the rest
+    out = F.pad(weights, (0, n - m, 0, n - m)) if n > m else weights
     out.addmm_(PY.T, Z/new)
     out.diagonal().zero_()
     return out, new
