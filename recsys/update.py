@@ -277,8 +277,8 @@ def new_among_old(source:Source, before:Split, split:Split)->Mixed:
 
 def epochs_to_go(behind:int, share:float # of all rows in one epoch of the update
                 )->int:
-    "Three tenths of the epochs that the model was trained for, but not more than a seventh of the work"
-    return max(1, round(min(.3*behind, behind/7/share)))
+    "A quarter of the epochs that the model was trained for, but not more than a seventh of the work"
+    return max(1, round(min(behind/4, behind/7/share)))
 
 # %% ../nbs/08g_update.ipynb #0d8a0053
 def train_on(model:Recommender, start:Start, split:Split, config:Config, epochs:int|None, resolved:dict)->Fitted:
