@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['log', 'GRAPH', 'ABOUT', 'WAYS', 'checked_vectors', 'Exact', 'GraphConfig', 'usearch_index', 'new_graph', 'is_hidden',
-           'Graph', 'recall', 'about_graph', 'save_graph', 'load_graph', 'kept_graph', 'check_way', 'side_by_side']
+           'Graph', 'recall', 'about_graph', 'save_graph', 'load_graph', 'kept_graph', 'check_way', 'in_turn']
 
 # %% ../nbs/03c_nearest.ipynb #ab5b61b8
 import hashlib, json, logging, time
@@ -232,7 +232,7 @@ def check_way(way:str):
     if way not in WAYS: raise unknown("search", way, WAYS)
 
 # %% ../nbs/03c_nearest.ipynb #10e6c9d9
-def side_by_side(
+def in_turn(
     ways:dict,        # name -> rows [m] -> their Ranking
     n:int,            # users
     chunk:int=64,     # users at once

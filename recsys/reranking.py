@@ -8,7 +8,6 @@ __all__ = ['RARE_SHARE', 'BEHIND_ALL', 'SPREAD', 'POOL', 'MAX_LEFT_OUT', 'PER_SL
            'list_table', 'left_out_in_slices', 'run_to_end', 'left_out', 'because_in_slices', 'because']
 
 # %% ../nbs/07a_reranking.ipynb #3e74499b
-from dataclasses import replace
 import pandas as pd, torch
 import torch.nn.functional as F
 from typing import Annotated, Literal
@@ -205,8 +204,7 @@ def _is_heard(run, query):
     h = query.histories.to("cpu")
     hears_all = h.positive is None or run.model.hears_dislikes or run.model.predicts_stars
     heard = torch.ones(len(h.items), dtype=torch.bool) if hears_all else h.positive
-    counts = torch.zeros(len(h), dtype=torch.int64).index_add_(0, h.row_index(), heard.long())
-    return (counts > 0) | (query.users.cpu() >= 0)
+    return (h.keep(heard).lengths > 0) | (query.users.cpu() >= 0)
 
 # %% ../nbs/07a_reranking.ipynb #a7d10004
 def basis(
@@ -313,8 +311,7 @@ def _ranking(
     found = rank_scores(likes, reach, hide[of_nobody], Ties(run.seed, keys[of_nobody]))
     if not len(known): return found
     by_model = run.model.rank(query.select(known), reach, hide[known], Ties(run.seed, keys[known])).cpu()
-    every, back = Ranking.cat([by_model, found]), torch.cat([known, of_nobody]).argsort()
-    return replace(every, items=every.items[back], scores=every.scores[back], tied=every.tied[back])
+    return Ranking.cat([by_model, found]).select(torch.cat([known, of_nobody]).argsort())
 
 # %% ../nbs/07a_reranking.ipynb #2048e4ca
 def _rerank(run, query, options, keys):

@@ -12,7 +12,7 @@ from .evaluation import EvaluationConfig
 from .metrics import mean_interval
 from .models.base import Recommender
 from .models.search import searching
-from .nearest import recall, side_by_side, usearch_index
+from .nearest import in_turn, recall, usearch_index
 from .preprocessing import Split
 
 # %% ../nbs/06j_searches.ipynb #e4adcf35
@@ -39,7 +39,7 @@ def search_figures(
         made, graph = time.perf_counter() - start, model.nearest
         def exact(rows):
             with searching(model, "exact"): return ranked(rows)
-        both = side_by_side({"exact": exact, "graph": ranked}, len(query), TOGETHER)
+        both = in_turn({"exact": exact, "graph": ranked}, len(query), TOGETHER)
     share = recall(both["graph"][0], both["exact"][0])
     each = {name: 1e3*float(seconds.sum())/len(query) for name, (_, seconds) in both.items()}
     mean, low, high = mean_interval(share, within=(0, 1))

@@ -186,8 +186,6 @@ def with_new_ids(known:np.ndarray, ids:pd.Series)->np.ndarray:
     new = ids[pd.Index(known).get_indexer(ids) < 0]
     return np.concatenate([known, np.unique(new.to_numpy())]) if len(new) else known
 
-with_new_ids(np.array([3, 5, 8]), pd.Series([9, 5, 1, 9]))
-
 # %% ../nbs/08g_update.ipynb #0d8a0042
 def side_rows(
     path:str|Path|None,  # a table of items or users; None: nothing is known of them

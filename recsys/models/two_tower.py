@@ -425,14 +425,16 @@ class TwoTower(Recommender):
     def scaled(self, vectors:Tensor)->Tensor:
         "Lengths as the configuration says"
         return F.normalize(vectors, dim=-1) if self.config.normalize else vectors
-    def loss(self, batch): return self.others_loss(batch) if self.config.predicts == "others" else self.next_loss(batch)
-    def others_loss(self, batch):
+    def loss(self, batch):
+        if self.config.predicts == "others": return self.loss_of_others(batch)
+        return self.loss_of_next(batch)
+    def loss_of_others(self, batch):
         user, others = self.halves(batch)
         vector, level = self.item()
         there = self.item.trained.nonzero()[:, 0]
         user, item = self.scaled(user)/self.config.temperature, self.scaled(vector[there])
         return others_loss(user, item, level[there], replace(others, items=torch.searchsorted(there, others.items)))
-    def next_loss(self, batch):
+    def loss_of_next(self, batch):
         user, target = self.places(batch)
         there, correction = rivals(self.config, target, self.share)
         if self.config.loss == "softmax": vector, level = (x[there] for x in self.item())   # nearly all are rivals
