@@ -371,6 +371,9 @@ class Sequences(_ByLength):
         self.packed = packed
         super().__init__(train, n_users, n_items, length, width)
     def holds(self, rows, users): return users[self.users]
+    def order(self, batch_size, generator):
+        "Without padding any sequences can share a batch"
+        return Source.order(self, batch_size, generator) if self.packed else super().order(batch_size, generator)
     def row_lengths(self):
         "One item predicts nothing; of all others, the last is only predicted"
         self.users = (self.histories.lengths > 1).nonzero()[:, 0]
