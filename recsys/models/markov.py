@@ -73,7 +73,7 @@ class ChainNetwork(nn.Module):
         read = there & (later < self.history)
         weight = torch.where(read, self.decay**later.clamp(min=0).float(), 0.)
         weight = weight/weight.sum(1, keepdim=True).clamp(min=1)   # the latest weighs 1
-        nothing = weight.new_zeros(len(liked), len(self.popular))
+        nothing = weight.new_zeros(liked.shape[0], self.popular.shape[0])
         told = nothing.scatter_add(1, liked.clamp(min=0), weight)
         to_popular = told@self.rest + (~there.any(1)).float()
         steps = told[:, self.source]*self.share
@@ -84,7 +84,7 @@ class Chain(HistoryModel):
     "What a Markov chain learns: shares of the steps from each item, end to end"
     def __init__(self, config, catalogue, sampling):
         super().__init__(config, catalogue, sampling)
-        self.learned("offsets", self.n_items + 1, dtype=torch.int64)   # the steps from item i are offsets[i] … offsets[i+1]
+        self.learned("offsets", self.n_items + 1, dtype=torch.int64)   # where the steps from each item begin
         self.learned("following", None, dtype=torch.int64)             # where they lead, ascending
         self.learned("share", None)
         self.learned("rest", self.n_items)                             # share of each item that goes to what is popular
