@@ -185,7 +185,7 @@ def check_history_model(
     popular = model.score(replace(query, histories=query.histories.keep(nothing)))  # nothing liked: what is popular
     assert torch.equal(popular[0].argsort(stable=True), model.counts.argsort(stable=True))
     _check_items(model, query, s, close)
-    if (network := model.exportable(query)) is not None: _check_network(network[0], query, s, popular, close)
+    if (exported := model.exportable(query)) is not None: _check_network(*exported, query, s, popular, close)
     return model
 
 # %% ../../nbs/04_models/01_baselines.ipynb #3a725a8a
@@ -199,12 +199,15 @@ def _check_items(model, query, s, close):
     if explained is not None: close(explained.sum(1), s[rows, items])
 
 # %% ../../nbs/04_models/01_baselines.ipynb #c5395e83
-def _check_network(network, query, s, popular, close):
+def _check_network(network, kind, query, s, popular, close):
     "The network for other programs gives the same scores"
     h = liked(query.histories)
-    rows_of_likes = torch.zeros_like(s).index_put_((h.row_index(), h.items), torch.ones(len(h.items)))
-    close(network(rows_of_likes), s)
-    assert torch.equal(network(torch.zeros_like(s)), popular)
+    if kind == "sequence": rows, nobody = side_by_side(h.offsets, h.items, -1), torch.full((len(s), 1), -1)
+    else:
+        rows = torch.zeros_like(s).index_put_((h.row_index(), h.items), torch.ones(len(h.items)))
+        nobody = torch.zeros_like(s)
+    close(network(rows), s)
+    assert torch.equal(network(nobody), popular)
 
 # %% ../../nbs/04_models/01_baselines.ipynb #650075ee
 def tag_shares(
