@@ -367,8 +367,9 @@ class Sequences(_ByLength):
         length:int,             # items that are read at most
         packed:bool=False,      # without padding, all sequences end to end
         width:int=1,            # numbers that a place holds while it passes the model
+        wander:float=0.,        # share of the batches' rows that end anywhere, where a history is longer than `length`
     ):
-        self.packed = packed
+        self.packed, self.wander = packed, wander
         super().__init__(train, n_users, n_items, length, width)
     def holds(self, rows, users): return users[self.users]
     def order(self, batch_size, generator):
@@ -378,10 +379,16 @@ class Sequences(_ByLength):
         "One item predicts nothing; of all others, the last is only predicted"
         self.users = (self.histories.lengths > 1).nonzero()[:, 0]
         return self.histories.lengths[self.users] - 1
+    def left_out(self, users, lengths, generator)->Tensor|int: # [b]
+        "How many of each user's last positives are left out: none, or any number that leaves `length` to be read"
+        if not self.wander: return 0
+        chance = torch.rand(2, len(users), generator=generator, device=users.device)
+        more = self.histories.lengths[users] - lengths   # at least 1: the last is only predicted
+        return (chance[0]*more).long().clamp(max=more - 1)*(chance[1] < self.wander)
     def batch(self, index, generator):
         "user, lengths [b]; items, targets [b, l], padded by n_items; packed: [all], with offsets [b+1]"
         users, lengths = self.users[index], self.lengths[index]
-        end = self.histories.offsets[users + 1] - 1                  # of what is read
+        end = self.histories.offsets[users + 1] - 1 - self.left_out(users, lengths, generator)   # of what is read
         offsets, at = runs_of(end - lengths, lengths)
         items, targets = self.histories.items[at], self.histories.items[at + 1]
         out = {"user": users, "lengths": lengths}

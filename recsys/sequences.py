@@ -86,6 +86,7 @@ def attend_group(
 class PackedAttention(torch.autograd.Function):
     "[all, 3·d] -> [all, d]"
     @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)   # it is slower in bf16 there, even with tiles
     def forward(ctx, qkv, packing, heads, causal):
         out, ctx.packing, ctx.parts = qkv.new_empty(len(qkv), qkv.shape[1]//3), packing, []
         for group in packing.groups:
@@ -95,6 +96,7 @@ class PackedAttention(torch.autograd.Function):
             if ctx.needs_input_grad[0]: ctx.parts.append((part, attended))
         return out
     @staticmethod
+    @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx, grad):
         out = grad.new_empty(len(grad), 3*grad.shape[1])
         for group, (part, attended) in zip(ctx.packing.groups, ctx.parts):

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['log', 'TrainingConfig', 'param_groups', 'make_optimizer', 'make_schedule', 'auto_batch_size', 'resolve_device',
-           'resolve', 'seed_epoch', 'one_before', 'checksum', 'save_checkpoint', 'read_checkpoint', 'newest_checkpoint',
-           'load_checkpoint', 'check_losses', 'Progress', 'Start', 'Fitted', 'tensors_of', 'Training', 'run_epoch',
-           'Bar', 'validated', 'close_epoch', 'run_training', 'check_norm', 'fit_at_once', 'fit_by_gradient', 'fit',
-           'plot_history']
+           'has_tiles', 'resolve_precision', 'resolve', 'seed_epoch', 'one_before', 'checksum', 'save_checkpoint',
+           'read_checkpoint', 'newest_checkpoint', 'load_checkpoint', 'check_losses', 'Progress', 'Start', 'Fitted',
+           'tensors_of', 'Training', 'run_epoch', 'Bar', 'validated', 'close_epoch', 'run_training', 'check_norm',
+           'fit_at_once', 'fit_by_gradient', 'fit', 'plot_history']
 
 # %% ../nbs/05_training.ipynb #44628128
 import json, logging, math, os, sys, time, zlib
@@ -26,6 +26,8 @@ from .utils import Section, die_with_parent, free_memory, kept_buffers, replacin
 # %% ../nbs/05_training.ipynb #1a2e9444
 _BATCH = ("rows a step; a row is a positive with its negatives, "
           "or a user where a model learns from whole histories")
+_PRECISION = ("of matrix products in training; auto: bf16 on a GPU, and, for models made for it, where a processor has "
+              "tiles for it; weights, norms and sums stay f32")
 _REFIT = "train afresh on train + validation for the best epoch's number before the test"
 
 class TrainingConfig(Section):
@@ -45,6 +47,7 @@ class TrainingConfig(Section):
     checkpoint_every:int = Field(1, ge=1, description="epochs")
     clip:float|None = Field(None, gt=0, description="largest norm of the gradient; null: no clipping")
     device:Literal["auto", "cpu", "cuda"] = "auto"
+    precision:Literal["auto", "f32", "bf16"] = Field("auto", description=_PRECISION)
     threads:int|None = Field(None, ge=1, description="of torch on the CPU; null: torch's choice")
     refit:bool = Field(False, description=_REFIT)
 
@@ -100,16 +103,32 @@ def resolve_device(device:str # auto, cpu or cuda
                          "Use 'auto' or 'cpu', or install a CUDA build of torch.")
     return device
 
+# %% ../nbs/05_training.ipynb #6c35ce92
+def has_tiles()->bool:
+    "Whether the processor multiplies matrices of bf16 by units of its own (AMX)"
+    return torch.cpu._is_amx_tile_supported()
+
+def resolve_precision(
+    precision:str,       # auto, f32 or bf16
+    device:str,          # cpu or cuda
+    model:Recommender,
+)->str:                  # f32 or bf16
+    "What matrix products are made of"
+    if precision != "auto": return precision
+    if device == "cuda": return "bf16"
+    return "bf16" if model.short_products and has_tiles() else "f32"
+
 # %% ../nbs/05_training.ipynb #dfbcd05a
 def resolve(
     config:TrainingConfig,
     model:Recommender,
     source:Source|None,   # what its epochs are made of; None: it learns at once
-)->dict:                  # device, threads, batch_size
+)->dict:                  # device, threads, precision, batch_size
     "Every `auto` of the section as a number"
     device = resolve_device(config.device)
     out = {"device": device, "threads": config.threads or torch.get_num_threads()}
     if source is None: return out
+    out["precision"] = resolve_precision(config.precision, device, model)
     if source.rows == 0:
         raise ValueError("There is no training row to learn from. Check preprocessing.threshold and the split.")
     size = config.batch_size
@@ -253,7 +272,7 @@ class Fitted:
     best_epoch:int             # 0 for closed form
     stopped_early:bool
     seconds:float
-    resolved:dict              # device, threads, batch_size
+    resolved:dict              # device, threads, precision, batch_size
     audit:dict = field(default_factory=dict)   # what its source counted
     how:str = ""               # of a training that went on from a saved model
 
@@ -277,6 +296,7 @@ class Training:
     on_epoch:Callable|None = None   # gets each epoch's row
     progress:bool|None = None       # a bar; None: only in a terminal
     start:Start|None = None         # None: from scratch
+    precision:str = "f32"           # of matrix products: f32 or bf16
     how:str = ""                    # it went on from `start`
     state:Progress = field(default_factory=Progress)
     best:dict = field(default_factory=dict)   # the best epoch's tensors
@@ -316,7 +336,7 @@ def run_epoch(t:Training, epoch:int, bar=None)->float:
         behind = t.start.epochs if t.start else 0
         batch["epochs"] = torch.tensor(behind + epoch - 1 + k/t.steps)
         t.optimizer.zero_grad()
-        with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"): loss = model.loss(batch)
+        with torch.autocast(device.type, torch.bfloat16, enabled=t.precision == "bf16"): loss = model.loss(batch)
         losses.append(loss.detach().float())
         if len(losses) - checked >= every:
             check_losses(losses[checked:], checked, epoch, t.lr)
@@ -447,7 +467,8 @@ def fit(
     check_norm(model, source, resolved["batch_size"])
     last = stop_after or config.epochs
     t = Training(
-        model, source, config, resolved["batch_size"], seed, last, validate, checkpoint, on_epoch, progress, start)
+        model, source, config, resolved["batch_size"], seed, last, validate, checkpoint, on_epoch, progress, start,
+        resolved.get("precision", "f32"))
     return fit_by_gradient(t, split, resolved)
 
 # %% ../nbs/05_training.ipynb #ec8804db

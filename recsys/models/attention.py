@@ -84,6 +84,8 @@ class AttentionConfig(ModelConfig):
     heads:int = Field(2, ge=1, le=64, description="attentions beside each other; they share the width")
     hidden:int = Field(256, ge=1, le=8192, description="width of the small network in each block")
     history:int = Field(200, ge=1, le=2000, description="likes that are read at most, the last ones")
+    wander:float = Field(
+        0., ge=0, le=1, description="share of the longer histories that training reads up to any place, not to their end")
     positions:Literal["rotary", "learned"] = Field(
         "rotary", description="rotary: how far apart two likes are; learned: a vector for each place from the first")
     dropout:float = Field(.2, ge=0, lt=1, description="share of the numbers that is hidden in training")
@@ -176,7 +178,7 @@ def next_loss(
 # %% ../../nbs/04_models/05_attention.ipynb #6051491f
 class Sequential(Recommender):
     "What models of the order of likes have in common: they read the last likes, and answer by an inner product"
-    uses, reads = frozenset({"training"}), Reads(order=True, items=True)
+    uses, reads, short_products = frozenset({"training"}), Reads(order=True, items=True), True
     def __init__(self, config, catalogue, sampling):
         super().__init__(config, catalogue, sampling)
         self.item = ItemTower(config, self.n_items, catalogue.items)
@@ -191,7 +193,8 @@ class Sequential(Recommender):
         return how
     def source(self, split):
         width = self.config.blocks*(12*self.config.dim + 3*self.config.hidden) + 4*self.config.dim
-        return Sequences(split.train.to(self.device), self.n_users, self.n_items, self.config.history, True, width)
+        return Sequences(split.train.to(self.device), self.n_users, self.n_items, self.config.history, True, width,
+                         self.config.wander)
 
     def places_read(self, h:Histories)->Tensor: # [nnz] bool
         "Which entries are read: the latest likes"

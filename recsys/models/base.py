@@ -50,6 +50,7 @@ class Declared:
     reads:ClassVar[Reads] = Reads()
     hears_dislikes:ClassVar[bool] = False      # what `Histories.disliked` marks moves the scores of other items
     features:ClassVar[dict] = {}               # the section `features` where a configuration has none
+    short_products:ClassVar[bool] = False      # training.precision auto: bf16 where the processor has tiles for it
     padded:ClassVar[frozenset] = frozenset()   # tables with one row more, the last, which is no user's or item's
 
     @classmethod
