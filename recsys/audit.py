@@ -111,6 +111,8 @@ AUDITS |= {
                             "told); left out, so that the same users are asked whatever is told of them",
     "users_from_training": "users whose rows the model has learned from, although it is not told who asks; "
                            "split users holds them out",
+    "time_of_target_seen": "whether the model was told the moment at which what is to be found was liked; "
+                           "nobody knows it beforehand, so compare such figures with their like alone",
 }
 
 # %% ../nbs/05d_audit.ipynb #0ec63abe

@@ -243,6 +243,18 @@ def _naming_user(catalogue, users):
     try: yield
     except NotFinite as e: raise e.of(f"user {raw_id(catalogue.user_ids, users[e.row])!r}") from None
 
+# %% ../nbs/06_evaluation.ipynb #b33dfe86
+def _asked(model, split, users, s):
+    "The question of `users`; asked at the time of their first row of the part where the model reads that"
+    query, rows = s.query(split, users), split.part(s.part).liked
+    if not getattr(model, "reads", Reads()).next_time: return query
+    return replace(query, now=rows.timestamp[torch.searchsorted(rows.user, users)])
+
+def _told_times(model):
+    "For the audit: whether a model that reads times is told when what is to be found happened"
+    reads = getattr(model, "reads", Reads())
+    return {"time_of_target_seen": reads.next_time} if reads.times else {}
+
 # %% ../nbs/06_evaluation.ipynb #3731a27c
 def _rank(model, query, n_items, k, hide, ties):
     "The model's own ranking; of a model that only scores, its scores ranked"
@@ -293,7 +305,7 @@ def _rank_all(model, split, truth, at_once, s):
         ties = Ties(s.seed, users, last)
         with _naming_user(split.catalogue, users):
             hide = _hidden(consumed.select(users), allowed)
-            ranking = _rank(model, s.query(split, users), truth.n_items, k, hide, ties)
+            ranking = _rank(model, _asked(model, split, users, s), truth.n_items, k, hide, ties)
         rankings.append(ranking.cpu())
     return Ranking.cat(rankings).padded(k)
 
@@ -309,7 +321,7 @@ def _rank_candidates(model, split, truth, cand, at_once, s):
         at = (starts[rows, None] + place).clamp(max=len(cand.user)-1)
         items = torch.where(there, cand.item[at], 0)
         with _naming_user(split.catalogue, users):
-            scores = check_scores(model.score(s.query(split, users), items), *items.shape, name)
+            scores = check_scores(model.score(_asked(model, split, users, s), items), *items.shape, name)
         users, items, there, label = (x.to(scores.device) for x in (users, items, there, cand.label[at]))
         flat.append(scores[there].cpu())
         scores.masked_fill_(~there, -torch.inf)
@@ -399,7 +411,7 @@ def _evaluate_full(model, split, s):
     masks = s.only is not None or s.protocol.kind == "new_items"   # a row of the catalogue for each user
     if masks: at_once = min(at_once, chunk_users(truth.n_items, s.budget_mb))
     ranking = _rank_all(model, split, truth, at_once, s)
-    return _from_ranking(split, truth, ranking, s, {"chunk_users": at_once} | counts)
+    return _from_ranking(split, truth, ranking, s, {"chunk_users": at_once} | counts | _told_times(model))
 
 # %% ../nbs/06_evaluation.ipynb #70de0e16
 def _drawn(split, s):
@@ -417,7 +429,7 @@ def _evaluate_candidates(model, split, s, given):
     else: candidates, truth, found = clean_candidates(split, s.part, given, s.collisions)
     at_once = chunk_users(int(torch.bincount(candidates.user).max()), s.budget_mb)
     ranking, candidates = _rank_candidates(model, split, truth, candidates, at_once, s)
-    return _from_ranking(split, truth, ranking, s, {"chunk_users": at_once} | found, candidates)
+    return _from_ranking(split, truth, ranking, s, {"chunk_users": at_once} | found | _told_times(model), candidates)
 
 # %% ../nbs/06_evaluation.ipynb #f95bfc93
 def _evaluate_stars(model, split, s):
