@@ -16,9 +16,9 @@ from typing import Literal
 import pandas as pd, torch
 from pydantic import Field, field_validator, model_serializer, model_validator
 from torch import Tensor
-from .audit import AUDITS, audit_table, leakage, list_audit, part_audit
+from .audit import AUDITS, audit_table, leakage, list_audit, part_audit, told_times
 from .candidates import Candidates, clean_candidates, draw_candidates
-from .candidates import positives, read_candidates, read_frame, read_items
+from .candidates import first_times, positives, read_candidates, read_frame, read_items
 from .cold_start import new_items, to_be_found, told_query
 from .data import ITEM, RATING, USER
 from .encoding import Catalogue, Query, contains, pair_keys, raw_id
@@ -243,18 +243,6 @@ def _naming_user(catalogue, users):
     try: yield
     except NotFinite as e: raise e.of(f"user {raw_id(catalogue.user_ids, users[e.row])!r}") from None
 
-# %% ../nbs/06_evaluation.ipynb #b33dfe86
-def _asked(model, split, users, s):
-    "The question of `users`; asked at the time of their first row of the part where the model reads that"
-    query, rows = s.query(split, users), split.part(s.part).liked
-    if not getattr(model, "reads", Reads()).next_time: return query
-    return replace(query, now=rows.timestamp[torch.searchsorted(rows.user, users)])
-
-def _told_times(model):
-    "For the audit: whether a model that reads times is told when what is to be found happened"
-    reads = getattr(model, "reads", Reads())
-    return {"time_of_target_seen": reads.next_time} if reads.times else {}
-
 # %% ../nbs/06_evaluation.ipynb #3731a27c
 def _rank(model, query, n_items, k, hide, ties):
     "The model's own ranking; of a model that only scores, its scores ranked"
@@ -266,6 +254,11 @@ def _users_at_once(model, n_items, budget_mb):
     "How many users fit the budget: by what the model holds for one, or one number an item"
     width = model.floats_to_rank() if hasattr(model, "floats_to_rank") else n_items
     return chunk_users(width, budget_mb)
+
+def _asked(model, split, users, s):
+    "The question of `users`; asked at the time of their first row of the part where the model reads that"
+    told = getattr(model, "reads", Reads()).next_time
+    return replace(s.query(split, users), now=first_times(split, s.part, users) if told else None)
 
 # %% ../nbs/06_evaluation.ipynb #9d2a9afc
 def _positives_last(truth, rows):
@@ -411,7 +404,7 @@ def _evaluate_full(model, split, s):
     masks = s.only is not None or s.protocol.kind == "new_items"   # a row of the catalogue for each user
     if masks: at_once = min(at_once, chunk_users(truth.n_items, s.budget_mb))
     ranking = _rank_all(model, split, truth, at_once, s)
-    return _from_ranking(split, truth, ranking, s, {"chunk_users": at_once} | counts | _told_times(model))
+    return _from_ranking(split, truth, ranking, s, {"chunk_users": at_once} | counts | told_times(model))
 
 # %% ../nbs/06_evaluation.ipynb #70de0e16
 def _drawn(split, s):
@@ -429,7 +422,7 @@ def _evaluate_candidates(model, split, s, given):
     else: candidates, truth, found = clean_candidates(split, s.part, given, s.collisions)
     at_once = chunk_users(int(torch.bincount(candidates.user).max()), s.budget_mb)
     ranking, candidates = _rank_candidates(model, split, truth, candidates, at_once, s)
-    return _from_ranking(split, truth, ranking, s, {"chunk_users": at_once} | found | _told_times(model), candidates)
+    return _from_ranking(split, truth, ranking, s, {"chunk_users": at_once} | found | told_times(model), candidates)
 
 # %% ../nbs/06_evaluation.ipynb #f95bfc93
 def _evaluate_stars(model, split, s):

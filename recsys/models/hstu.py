@@ -25,8 +25,8 @@ BUCKETS = 40   # the last one begins after 17,000 years
 def gap_bucket(seconds:Tensor # any shape; below 0 counts as 0
               )->Tensor:      # int64
     "floor(log2(seconds + 1)), exactly"
-    exponent = torch.frexp(seconds.clamp(min=0).double() + 1)[1] - 1   # a number is a fraction of [1/2, 1) times 2**exponent
-    return exponent.long().clamp(max=BUCKETS - 1)
+    _, exponent = torch.frexp(seconds.clamp(min=0).double() + 1)   # a fraction in [1/2, 1), times 2**exponent
+    return (exponent.long() - 1).clamp(max=BUCKETS - 1)
 
 # %% ../../nbs/04_models/05b_hstu.ipynb #h57u000a
 def pointwise(
