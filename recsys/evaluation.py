@@ -254,7 +254,6 @@ def _users_at_once(model, n_items, budget_mb):
     "How many users fit the budget: by what the model holds for one, or one number an item"
     width = model.floats_to_rank() if hasattr(model, "floats_to_rank") else n_items
     return chunk_users(width, budget_mb)
-
 def _asked(model, split, users, s):
     "The question of `users`; asked at the time of their first row of the part where the model reads that"
     told = getattr(model, "reads", Reads()).next_time
