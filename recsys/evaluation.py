@@ -16,9 +16,9 @@ from typing import Literal
 import pandas as pd, torch
 from pydantic import Field, field_validator, model_serializer, model_validator
 from torch import Tensor
-from .audit import AUDITS, audit_table, leakage, list_audit, part_audit
+from .audit import AUDITS, audit_table, leakage, list_audit, part_audit, told_times
 from .candidates import Candidates, clean_candidates, draw_candidates
-from .candidates import positives, read_candidates, read_frame, read_items
+from .candidates import first_times, positives, read_candidates, read_frame, read_items
 from .cold_start import new_items, to_be_found, told_query
 from .data import ITEM, RATING, USER
 from .encoding import Catalogue, Query, contains, pair_keys, raw_id
@@ -254,6 +254,10 @@ def _users_at_once(model, n_items, budget_mb):
     "How many users fit the budget: by what the model holds for one, or one number an item"
     width = model.floats_to_rank() if hasattr(model, "floats_to_rank") else n_items
     return chunk_users(width, budget_mb)
+def _asked(model, split, users, s):
+    "The question of `users`; asked at the time of their first row of the part where the model reads that"
+    told = getattr(model, "reads", Reads()).next_time
+    return replace(s.query(split, users), now=first_times(split, s.part, users) if told else None)
 
 # %% ../nbs/06_evaluation.ipynb #9d2a9afc
 def _positives_last(truth, rows):
@@ -293,7 +297,7 @@ def _rank_all(model, split, truth, at_once, s):
         ties = Ties(s.seed, users, last)
         with _naming_user(split.catalogue, users):
             hide = _hidden(consumed.select(users), allowed)
-            ranking = _rank(model, s.query(split, users), truth.n_items, k, hide, ties)
+            ranking = _rank(model, _asked(model, split, users, s), truth.n_items, k, hide, ties)
         rankings.append(ranking.cpu())
     return Ranking.cat(rankings).padded(k)
 
@@ -309,7 +313,7 @@ def _rank_candidates(model, split, truth, cand, at_once, s):
         at = (starts[rows, None] + place).clamp(max=len(cand.user)-1)
         items = torch.where(there, cand.item[at], 0)
         with _naming_user(split.catalogue, users):
-            scores = check_scores(model.score(s.query(split, users), items), *items.shape, name)
+            scores = check_scores(model.score(_asked(model, split, users, s), items), *items.shape, name)
         users, items, there, label = (x.to(scores.device) for x in (users, items, there, cand.label[at]))
         flat.append(scores[there].cpu())
         scores.masked_fill_(~there, -torch.inf)
@@ -399,7 +403,7 @@ def _evaluate_full(model, split, s):
     masks = s.only is not None or s.protocol.kind == "new_items"   # a row of the catalogue for each user
     if masks: at_once = min(at_once, chunk_users(truth.n_items, s.budget_mb))
     ranking = _rank_all(model, split, truth, at_once, s)
-    return _from_ranking(split, truth, ranking, s, {"chunk_users": at_once} | counts)
+    return _from_ranking(split, truth, ranking, s, {"chunk_users": at_once} | counts | told_times(model))
 
 # %% ../nbs/06_evaluation.ipynb #70de0e16
 def _drawn(split, s):
@@ -417,7 +421,7 @@ def _evaluate_candidates(model, split, s, given):
     else: candidates, truth, found = clean_candidates(split, s.part, given, s.collisions)
     at_once = chunk_users(int(torch.bincount(candidates.user).max()), s.budget_mb)
     ranking, candidates = _rank_candidates(model, split, truth, candidates, at_once, s)
-    return _from_ranking(split, truth, ranking, s, {"chunk_users": at_once} | found, candidates)
+    return _from_ranking(split, truth, ranking, s, {"chunk_users": at_once} | found | told_times(model), candidates)
 
 # %% ../nbs/06_evaluation.ipynb #f95bfc93
 def _evaluate_stars(model, split, s):

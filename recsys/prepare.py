@@ -80,7 +80,7 @@ def low_needs_ratings(config, tables, ratings):
 # %% ../nbs/08a3_prepare.ipynb #32a506af
 def model_needs(model)->set:
     "The columns that a model needs: rating, timestamp"
-    needs = set(model_class(model.name).needs)
+    needs = model_class(model.name).needed_columns(model)
     if getattr(model, "similarity", "") == "adjusted_cosine": needs.add(RATING)
     return needs
 

@@ -368,8 +368,12 @@ class Sequences(_ByLength):
         packed:bool=False,      # without padding, all sequences end to end
         width:int=1,            # numbers that a place holds while it passes the model
         wander:float=0.,        # share of the batches' rows that end anywhere, where a history is longer than `length`
+        times:bool=False,       # batches say when each item was read, and each target
     ):
-        self.packed, self.wander = packed, wander
+        if times and train.timestamp is None:
+            raise ValueError("Sequences with times need a timestamp for each row, and the rows have none. "
+                             "Name the column of times, or leave times out.")
+        self.packed, self.wander, self.times = packed, wander, times
         super().__init__(train, n_users, n_items, length, width)
     def holds(self, rows, users): return users[self.users]
     def order(self, batch_size, generator):
@@ -385,16 +389,21 @@ class Sequences(_ByLength):
         chance = torch.rand(2, len(users), generator=generator, device=users.device)
         more = self.histories.lengths[users] - lengths   # at least 1: the last is only predicted
         return (chance[0]*more).long().clamp(max=more - 1)*(chance[1] < self.wander)
+    def places(self, at:Tensor)->dict: # name -> [all]
+        "What stands at these places [all] of the histories, and what at the next ones"
+        items, times = self.histories.items, self.histories.timestamps
+        out = {"items": items[at], "targets": items[at + 1]}
+        return out | {"times": times[at], "target_times": times[at + 1]} if self.times else out
     def batch(self, index, generator):
-        "user, lengths [b]; items, targets [b, l], padded by n_items; packed: [all], with offsets [b+1]"
+        """user, lengths [b]; items, targets [b, l], padded by n_items; packed: [all], with offsets [b+1].
+        With `times` also times and target_times, in seconds, as large as the items; padded by 0"""
         users, lengths = self.users[index], self.lengths[index]
         end = self.histories.offsets[users + 1] - 1 - self.left_out(users, lengths, generator)   # of what is read
         offsets, at = runs_of(end - lengths, lengths)
-        items, targets = self.histories.items[at], self.histories.items[at + 1]
-        out = {"user": users, "lengths": lengths}
-        if self.packed: return out | {"items": items, "targets": targets, "offsets": offsets}
-        items, targets = (side_by_side(offsets, x, self.n_items) for x in (items, targets))
-        return out | {"items": items, "targets": targets}
+        out, places = {"user": users, "lengths": lengths}, self.places(at)
+        if self.packed: return out | places | {"offsets": offsets}
+        pads = {"items": self.n_items, "targets": self.n_items}
+        return out | {name: side_by_side(offsets, x, pads.get(name, 0)) for name, x in places.items()}
 
 # %% ../nbs/03_sampling.ipynb #cfc1356b
 class Prefixes(_ByLength):

@@ -35,7 +35,8 @@ class Packing:
     @cached_property
     def groups(self)->list["Group"]:
         "All sequences, those of similar length together"
-        return [Group(rows, self.offsets[rows], self.lengths[rows]) for rows in length_buckets(self.lengths, 1, budget=2**62)]
+        alike = length_buckets(self.lengths, 1, budget=2**62)
+        return [Group(rows, self.offsets[rows], self.lengths[rows]) for rows in alike]
 
 class Group:
     "Some sequences side by side, the shorter ones padded on the right"

@@ -85,7 +85,7 @@ class AttentionConfig(ModelConfig):
     hidden:int = Field(256, ge=1, le=8192, description="width of the small network in each block")
     history:int = Field(200, ge=1, le=2000, description="likes that are read at most, the last ones")
     wander:float = Field(
-        0., ge=0, le=1, description="share of the longer histories that training reads up to any place, not to their end")
+        0., ge=0, le=1, description="share of longer histories that training reads up to any place, not to their end")
     positions:Literal["rotary", "learned"] = Field(
         "rotary", description="rotary: how far apart two likes are; learned: a vector for each place from the first")
     dropout:float = Field(.2, ge=0, lt=1, description="share of the numbers that is hidden in training")
@@ -97,8 +97,8 @@ class AttentionConfig(ModelConfig):
     def _heads_share_the_width(self):
         each = 2*self.heads if self.positions == "rotary" else self.heads
         if self.dim % each:
-            raise ValueError(f"model.dim is {self.dim}, and {self.heads} heads with {self.positions} positions share it: "
-                             f"expected a multiple of {each}")
+            raise ValueError(f"model.dim is {self.dim}, and {self.heads} heads with {self.positions} positions share "
+                             f"it: expected a multiple of {each}")
         return self
 
 class Encoder(nn.Module):
@@ -265,8 +265,8 @@ def attention_weights(
 def weights_of(
     encoder:Encoder,
     x:Tensor,         # [l, dim] item vectors of one history
-)->tuple:             # [dim] what is known at the last place before the last block; its values [heads, l, d/heads]; list of [heads, l, l]
-    "Attention weights of each block for one history"
+)->tuple:             # [dim], [heads, l, dim/heads], list of [heads, l, l]
+    "Of one history: what the last block finds at the last place, its values, and the weights of each block"
     packing = Packing(torch.tensor([0, len(x)], device=x.device))
     x, turn = encoder.placed(x, packing.place)
     weights = []

@@ -37,6 +37,8 @@ class Reads:
     order:bool = False     # the order of the history matters
     now:bool = False       # answers move with `Query.now`: each row is then asked at its own time
     ratings:bool = False   # the stars of the history
+    times:bool = False     # when each item of the history was consumed
+    next_time:bool = False # when the next one will be, as `Query.now`: lists are asked for at the time of what is to be found
     users:bool = False     # features of the user
     items:bool = False     # features of the items, from the catalogue
 
@@ -57,6 +59,10 @@ class Declared:
     def default_features(cls, config:ModelConfig)->dict:
         "The section `features` of an experiment that has none"
         return cls.features
+    @classmethod
+    def needed_columns(cls, config:ModelConfig)->set:
+        "Columns that the data must have under this section"
+        return set(cls.needs)
     @classmethod
     def feature_sides(cls, config:ModelConfig)->set:
         "Whose features it reads: users, items, moment"
