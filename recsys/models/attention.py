@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from ..encoding import Histories
+from ..encoding import Histories, map_optional
 from ..kernels import dropout, gelu_dropout
 from .base import ModelConfig, Reads, Recommender, register, select_items
 from .fold_in import latest
@@ -203,17 +203,23 @@ class Sequential(Recommender):
     def likes(self, h:Histories)->Histories:
         "The likes that are read"
         return h.keep(self.places_read(h))
-    def known(self, likes:Histories)->Tensor: # [n, d]
-        "What is known after the last like of each; none of them is empty"
+    def known(self,
+        likes:Histories,        # of n users, none of them empty
+        now:Tensor|None=None,   # [n] seconds, where the query says when it is asked
+    )->Tensor:                  # [n, d]
+        "What is known after the last like of each"
         raise NotImplementedError(f"{type(self).__name__} has no known")
     @torch.no_grad()
     def user_vectors(self, query):
         "The last number meets the item's level; zeros for who likes nothing"
         self.eval()
-        likes = self.likes(query.histories.to(self.device))
+        query = query.to(self.device)
+        likes = self.likes(query.histories)
         some = likes.lengths.nonzero()[:, 0]
         out = torch.zeros(len(likes), self.config.dim + 1, device=self.device)
-        if len(some): out[some] = F.pad(self.known(likes.select(some)), (0, 1), value=1.)
+        if not len(some): return out
+        now = map_optional(lambda times: times[some], query.now)
+        out[some] = F.pad(self.known(likes.select(some), now), (0, 1), value=1.)
         return out
     @torch.no_grad()
     def item_vectors(self):
@@ -363,7 +369,7 @@ class SASRec(Sequential):
         vector, level = self.item()
         known = self.encoder(F.embedding(batch["items"], vector), Packing(batch["offsets"]))
         return next_loss(self.config, known, vector, level, batch["targets"], self.share)
-    def known(self, likes):
+    def known(self, likes, now=None):
         vector, _ = self.item()
         if len(likes) > CLICKS: return self.encoder.at_last(vector[likes.items], Packing(likes.offsets))
         self.remembered.check(self)

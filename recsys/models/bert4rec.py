@@ -78,7 +78,7 @@ class BERT4Rec(Sequential):
         masked = draw_masks(packing, self.config.mask, self.config.last_alone)
         known = self.fill_in(items, masked, packing, vector)[masked]
         return next_loss(self.config, known, vector, level, items[masked], self.share)
-    def known(self, likes):
+    def known(self, likes, now=None):
         "At the mask behind each history"
         vector, _ = self.item()
         offsets, seen = append_each(likes.offsets, vector[likes.items], self.mask.expand(len(likes), -1))

@@ -125,7 +125,7 @@ class HSTU(Sequential):
         c = self.config
         width = c.blocks*(12*c.dim + 4*c.heads*c.history) + 4*c.dim
         return Sequences(split.train.to(self.device), self.n_users, self.n_items, c.history, True, width,
-                         times=c.time != "none")
+                         c.wander, c.time != "none")
     def places(self,
         items:Tensor,               # [all]
         packing:Packing,
@@ -159,18 +159,6 @@ class HSTU(Sequential):
             moments = times.roll(-1)
             moments[packing.last] = times[packing.last] if now is None else now.to(times.dtype)
         return self.places(likes.items, packing, vector, times, moments)[packing.last]
-    @torch.no_grad()
-    def user_vectors(self, query):
-        "The last number meets the item's level; zeros for who likes nothing"
-        self.eval()
-        query = query.to(self.device)
-        likes = self.likes(query.histories)
-        some = likes.lengths.nonzero()[:, 0]
-        out = torch.zeros(len(likes), self.config.dim + 1, device=self.device)
-        if not len(some): return out
-        now = map_optional(lambda times: times[some], query.now)
-        out[some] = F.pad(self.known(likes.select(some), now), (0, 1), value=1.)
-        return out
     def floats_per_user(self):
         c = self.config
         return self.n_items + c.history*(8*c.dim + (3*c.heads + 4)*c.history)
