@@ -38,7 +38,7 @@ class Reads:
     now:bool = False       # answers move with `Query.now`: each row is then asked at its own time
     ratings:bool = False   # the stars of the history
     times:bool = False     # when each item of the history was consumed
-    next_time:bool = False # when the next one will be, as `Query.now`: lists are asked for at the time of what is to be found
+    next_time:bool = False # `Query.now` says when the next one will be: lists are asked for at that time
     users:bool = False     # features of the user
     items:bool = False     # features of the items, from the catalogue
 

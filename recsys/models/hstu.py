@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
-from ..encoding import Histories, map_optional
+from ..encoding import Histories
 from ..kernels import dropout
 from .attention import SASRecConfig, Sequential, next_loss
 from .base import register
