@@ -50,7 +50,8 @@ def roles_are_known(data):
         if strangers: raise unknown(f"role in data.{key}", sorted(strangers)[0], known)
 
 # %% ../nbs/08_config.ipynb #9533e071
-READS = {"item_columns": "items", "list_separator": "items", "user_columns": "users", "lines": "path"}   # key -> the file it is about
+READS = {"item_columns": "items", "list_separator": "items", "user_columns": "users",   # key -> the file it is about
+         "lines": "path"}
 
 def layout_has_its_file(data):
     for key, file in READS.items():
@@ -78,10 +79,11 @@ DATA_RULES = (source_is_not_empty, source_is_one, roles_are_known, layout_has_it
 
 # %% ../nbs/08_config.ipynb #ed6779df
 class DataConfig(Section):
-    "Which ratings: the `name` of a published set, or a `path` of your own; nothing with split 'given', whose files hold them"
+    "Which ratings: the `name` of a published set, or a `path` of your own; nothing with split 'given'"
     name:str|None = Field(None, description=", ".join(DATASETS))
     path:str|None = Field(None, description="CSV, TSV or Parquet; looked for beside the YAML file first")
-    lines:bool = Field(False, description="path: no table, but `user item item …`, one user a line, items in order of time")
+    lines:bool = Field(
+        False, description="path: one user a line, `user item item …` in order of time, without a header")
     columns:dict[str, str] = Field({}, description="path: user, item, rating, timestamp -> column")
     items:str|None = Field(
         None, description="a table of items (item_id, title, year, genres); laid over that of a named set")

@@ -24,7 +24,7 @@ from .tables import AUTO, Tables, read
 from .utils import file_hash, replacing, under_root, unknown
 
 # %% ../nbs/00a_data.ipynb #58b79b1a
-_all_ = [USER, ITEM, RATING, TIMESTAMP, Tables, AUTO, read, read_lines, Text, read_text,      # of other modules, offered here too
+_all_ = [USER, ITEM, RATING, TIMESTAMP, Tables, AUTO, read, read_lines, Text, read_text,   # of other modules
          check_ratings, resolve_duplicates, same_ids, lost_zeros]
 
 # %% ../nbs/00a_data.ipynb #21827139

@@ -73,7 +73,8 @@ def _interactions(path:Path, duplicates:str)->pd.DataFrame:
 # %% ../nbs/00d5_lines.ipynb #52c63419
 def _read_attributes(path:Path)->pd.Series: # item_id -> text
     "Attributes of items joined by `|`"
-    def refuse(what): raise ValueError(f'{path.name} {what}. Expected JSON with a list for each item: {{"10": [1, 2]}}.')
+    expected = 'Expected JSON with a list for each item: {"10": [1, 2]}.'
+    def refuse(what): raise ValueError(f"{path.name} {what}. {expected}")
     try: lists = json.loads(path.read_text("utf8"))
     except ValueError as error: refuse(f"is no JSON ({error})")
     if not isinstance(lists, dict): refuse(f"holds {brief(repr(lists))}")
