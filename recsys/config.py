@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['ROLES', 'READS', 'DATA_RULES', 'WORKS_WITH', 'RULES', 'PATHS', 'source_is_not_empty', 'source_is_one',
-           'roles_are_known', 'layout_has_its_file', 'named_set_has_its_own_layout', 'DataConfig', 'changed_keys',
-           'used_keys', 'why_unused', 'unused_keys', 'refuse_unused', 'side_that_reads', 'refuse_unread_features',
-           'stars_are_predicted_if_asked_for', 'metric_is_of_validation', 'cutoff_is_measured', 'recency_needs_bce',
-           'given_files_are_taken_whole', 'bpr_needs_negatives', 'search_needs_vectors', 'with_default_data', 'Config',
-           'explain', 'configure', 'set_at', 'with_values', 'value_at', 'located', 'read_yaml', 'read_config',
-           'expand_runs']
+           'roles_are_known', 'layout_has_its_file', 'named_set_has_its_own_layout', 'lines_have_no_columns',
+           'DataConfig', 'changed_keys', 'used_keys', 'why_unused', 'unused_keys', 'refuse_unused', 'side_that_reads',
+           'refuse_unread_features', 'stars_are_predicted_if_asked_for', 'metric_is_of_validation',
+           'cutoff_is_measured', 'recency_needs_bce', 'given_files_are_taken_whole', 'bpr_needs_negatives',
+           'search_needs_vectors', 'with_default_data', 'Config', 'explain', 'configure', 'set_at', 'with_values',
+           'value_at', 'located', 'read_yaml', 'read_config', 'expand_runs']
 
 # %% ../nbs/08_config.ipynb #8ee757ea
 import copy, re, textwrap
@@ -50,7 +50,8 @@ def roles_are_known(data):
         if strangers: raise unknown(f"role in data.{key}", sorted(strangers)[0], known)
 
 # %% ../nbs/08_config.ipynb #9533e071
-READS = {"item_columns": "items", "list_separator": "items", "user_columns": "users"}   # key -> the file it is about
+READS = {"item_columns": "items", "list_separator": "items", "user_columns": "users",   # key -> the file it is about
+         "lines": "path"}
 
 def layout_has_its_file(data):
     for key, file in READS.items():
@@ -63,16 +64,26 @@ def named_set_has_its_own_layout(data):
     for key in ("columns", "names"):
         if data.name and getattr(data, key):
             raise ValueError(f"data.{key} tells how to read the file data.path, "
-                             f"and {data.name} is read as GroupLens lays it out. Leave it out.")
+                             f"and {data.name} is read as it was published. Leave it out.")
+
+# %% ../nbs/08_config.ipynb #ee4829a7
+def lines_have_no_columns(data):
+    for key in ("columns", "names"):
+        if data.lines and getattr(data, key):
+            raise ValueError(f"data.{key} names columns, and a file with one user a line (data.lines) has none. "
+                             "Leave one of them out.")
 
 # %% ../nbs/08_config.ipynb #abd1bf27
-DATA_RULES = (source_is_not_empty, source_is_one, roles_are_known, layout_has_its_file, named_set_has_its_own_layout)
+DATA_RULES = (source_is_not_empty, source_is_one, roles_are_known, layout_has_its_file, named_set_has_its_own_layout,
+              lines_have_no_columns)
 
 # %% ../nbs/08_config.ipynb #ed6779df
 class DataConfig(Section):
-    "Which ratings: a MovieLens `name`, or a `path` of your own; nothing with split 'given', whose files hold them"
+    "Which ratings: the `name` of a published set, or a `path` of your own; nothing with split 'given'"
     name:str|None = Field(None, description=", ".join(DATASETS))
     path:str|None = Field(None, description="CSV, TSV or Parquet; looked for beside the YAML file first")
+    lines:bool = Field(
+        False, description="path: one user a line, `user item item …` in order of time, without a header")
     columns:dict[str, str] = Field({}, description="path: user, item, rating, timestamp -> column")
     items:str|None = Field(
         None, description="a table of items (item_id, title, year, genres); laid over that of a named set")
