@@ -49,6 +49,7 @@ class Declared:
     needs:ClassVar[frozenset] = frozenset()    # columns that the data must have: rating, timestamp
     reads:ClassVar[Reads] = Reads()
     hears_dislikes:ClassVar[bool] = False      # what `Histories.disliked` marks moves the scores of other items
+    explains_by_attention:ClassVar[bool] = False   # `explain` says where it looked, not what its score stands on
     features:ClassVar[dict] = {}               # the section `features` where a configuration has none
     padded:ClassVar[frozenset] = frozenset()   # tables with one row more, the last, which is no user's or item's
 
