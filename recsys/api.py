@@ -70,7 +70,7 @@ class Reason(BaseModel):
     share:float = Field(description="of all that speaks for it, 0 to 1; of a model of attention: how much went to it")
     loss:float|None = Field(None, description=(
         "only where `share` is attention, which says where the model looked, not what decided: what the model's score "
-        f"loses without it; null: older than the latest {MAX_LEFT_OUT} of the history, which alone are left out in turn"))
+        f"loses without it; null: older than the latest {MAX_LEFT_OUT} of the history, which alone are left out"))
 
 class Recommended(Film):
     "An item in a list"

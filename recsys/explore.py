@@ -14,8 +14,9 @@ from .titles import Titles, find_titles
 from .words import a_word, shown
 
 # %% ../nbs/07g_explore.ipynb #c16b8d94
-ATTENTION = ("Of each past title: how much attention went to it, and what the score loses without it. The two can differ: "
-             "attention says where the model looked, not what decided. A row where they do is marked ≠.")
+ATTENTION = (
+    "Of each past title: how much attention went to it, and what the score loses without it. The two can differ: "
+    "attention says where the model looked, not what decided. A row where they do is marked ≠.")
 
 def _as_html(text): return f"<bdi>{html.escape(shown(text))}</bdi>"
 
