@@ -129,5 +129,6 @@ def compare_reasons(
     generator = generator or torch.Generator().manual_seed(0)
     each = (likes_of(query.select(torch.tensor([row]))) for row in range(len(query)))
     rows = [_of_one_user(model, one, k, n, weights, generator) for one in each if len(one.histories.items) >= least]
-    if not rows: raise ValueError(f"None of the {len(query):,} users has {least:,} likes. Ask more users, or set `least`.")
+    if not rows:
+        raise ValueError(f"None of the {len(query):,} users has {least:,} likes. Ask more users, or set `least`.")
     return Compared(*torch.stack(rows).T)
