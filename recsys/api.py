@@ -6,9 +6,9 @@
 __all__ = ['MOST', 'EXPLAINED', 'Id', 'IdText', 'Stars', 'FeatureName', 'FeatureValue', 'ABOUT', 'REFUSALS', 'ModelName',
            'Latest', 'TitleText', 'Needed', 'Options', 'Taste', 'Film', 'Reason', 'Recommended', 'Films', 'Found',
            'User', 'Model', 'Models', 'unknown_place', 'item_code_at', 'item_codes_at', 'codes_of', 'list_options',
-           'as_json', 'reasons_body', 'list_body', 'why_empty', 'why_short', 'json_value', 'user_body', 'model_body',
-           'refusal_schema', 'known_name', 'or_404', 'answer_list', 'list_routes', 'user_routes', 'search_routes',
-           'similar_routes', 'model_routes', 'api_routes']
+           'as_json', 'reasons_body', 'because_body', 'list_body', 'why_empty', 'why_short', 'json_value', 'user_body',
+           'model_body', 'refusal_schema', 'known_name', 'or_404', 'answer_list', 'list_routes', 'user_routes',
+           'search_routes', 'similar_routes', 'model_routes', 'api_routes']
 
 # %% ../nbs/09d_api.ipynb #be0222a8
 import asyncio
@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, StrictInt, StringConstraints
 from starlette.exceptions import HTTPException
 from .problems import TITLES, Problem
 from .recommendation import known_query, new_query
-from .reranking import ListOptions
+from .reranking import DECISIVE, MAX_LEFT_OUT, ListOptions
 from .serving import Answer, Hub, LoadedRun
 
 # %% ../nbs/09d_api.ipynb #698d551f
@@ -67,7 +67,10 @@ class Reason(BaseModel):
     "An item of the history that speaks for another"
     item_id:int|str
     title:str
-    share:float = Field(description="of all that speaks for it, 0 to 1")
+    share:float = Field(description="of all that speaks for it, 0 to 1; of a model of attention: how much went to it")
+    loss:float|None = Field(None, description=(
+        "only where `share` is attention, which says where the model looked, not what decided: what the model's score "
+        f"loses without it; null: older than the latest {MAX_LEFT_OUT} of the history, which alone are left out"))
 
 class Recommended(Film):
     "An item in a list"
@@ -76,6 +79,9 @@ class Recommended(Film):
         "of the model, comparable within one answer; where `basis` is popular, how many people like it"))
     stars:float|None = Field(None, description="what the person would give, where the model predicts it")
     because:list[Reason]|None = Field(None, description="where reasons were asked for")
+    disputed:bool|None = Field(None, description=(
+        f"only where reasons have a `loss`: the first is not among the {DECISIVE} without which the score loses most; "
+        "null: its loss is not known"))
 
 # %% ../nbs/09d_api.ipynb #d87e73b9
 class Films(BaseModel):
@@ -172,6 +178,15 @@ def reasons_body(records:list, reasons)->list: # of `Reason` as plain values
     return [{"item_id": records[code]["item_id"], "title": records[code]["title"], "share": share}
             for code, share in reasons]
 
+def because_body(records:list, answer:Answer, place:int)->dict: # fields of `Recommended`
+    "The reasons for an item, and beside those of attention what leaving out says"
+    if answer.because is None: return {}
+    reasons = reasons_body(records, answer.because[place])
+    if answer.beside is None: return {"because": reasons}
+    said = answer.beside[place]
+    with_losses = [{**reason, "loss": loss} for reason, loss in zip(reasons, said.losses)]
+    return {"because": with_losses, "disputed": said.disputed}
+
 # %% ../nbs/09d_api.ipynb #81f964cd
 def list_body(
     loaded:LoadedRun,
@@ -183,8 +198,7 @@ def list_body(
     for place, (code, score) in enumerate(zip(answer.items, answer.scores)):
         item = {"rank": place + 1, **records[code], "score": score}
         if answer.stars is not None: item["stars"] = answer.stars[place]
-        if answer.because is not None: item["because"] = reasons_body(records, answer.because[place])
-        items.append(item)
+        items.append(item | because_body(records, answer, place))
     body = {"model": loaded.name, "revision": loaded.revision, "items": items}
     if answer.basis: body["basis"] = answer.basis
     if not items: body["note"] = why_empty or f"No {loaded.run.word} is left to list."

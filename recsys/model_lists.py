@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LEAST', 'Entry', 'ModelList', 'count', 'headline_scores', 'about_line', 'user_picks', 'query_of', 'options_of',
-           'hears_dislikes', 'without_dislikes', 'dislikes_line', 'reasons_of', 'open_entry', 'entries_of',
-           'empty_line', 'short_line', 'model_list']
+           'hears_dislikes', 'without_dislikes', 'dislikes_line', 'reasons_of', 'left_out_of', 'open_entry',
+           'entries_of', 'empty_line', 'short_line', 'model_list']
 
 # %% ../nbs/07l_model_lists.ipynb #759968c1
 import asyncio
@@ -16,7 +16,7 @@ from .recommendation import known_query, new_query, once_per_run
 from .reranking import ListOptions, basis_line, has_years
 from .words import shown
 from .batching import Busy
-from .serving import explains_itself
+from .serving import explains_at_once, explains_itself
 from .cards import Card, cards
 from .address import State, codes_in, diversifies, n_filters, same_data
 
@@ -26,10 +26,12 @@ class Entry:
     "A place in a list"
     film:Card                 # of the item
     stars:float|None = None
-    because:tuple = ()        # of film and share, most first; where `open` several
+    because:tuple = ()        # of film, share, and what the score loses without it; where `open` several
     similar:tuple = ()        # cards, where `open`
     open:bool = False
     other:int|None = None     # its rank in the other list
+    decisive:tuple = ()       # of film and loss, the most first, beside reasons of attention
+    disputed:bool|None = None # whether the first reason is not among them
 
 # %% ../nbs/07l_model_lists.ipynb #d558ff07
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class ModelList:
     word:str                  # what an item is called
     entries:tuple
     explains:bool = False     # by its own weights
+    attention:bool = False    # its weights are those of attention: what leaving out says stands beside them
     reasoned:bool = False     # reasons were asked for
     later:bool = False        # reasons can be asked for, and take longer than the list
     basis:str = ""            # what to say of a list that stands on no history
@@ -145,12 +148,22 @@ async def dislikes_line(hub, loaded, home, state:State, options:ListOptions, ite
     return f"{start}: {others} of the {here} here would be others without {'it' if len(disliked) == 1 else 'them'}."
 
 # %% ../nbs/07l_model_lists.ipynb #22629f3d
-def reasons_of(loaded, answer, place:int, n:int)->tuple: # of film and share
+def reasons_of(loaded, answer, place:int, n:int)->tuple: # of film, share, and loss or None
     "What speaks most for the item at a place of an answer"
     if answer.because is None: return ()
     found = answer.because[place][:n]
+    losses = [None]*len(found) if answer.beside is None else answer.beside[place].losses
     shown_cards = cards(loaded.run, [code for code, _ in found])
-    return tuple(SimpleNamespace(film=card, share=share) for card, (_, share) in zip(shown_cards, found))
+    return tuple(SimpleNamespace(film=card, share=share, loss=loss)
+                 for card, (_, share), loss in zip(shown_cards, found, losses))
+
+def left_out_of(loaded, answer, place:int)->dict: # fields of an `Entry`
+    "What the score at a place of an answer loses most without, where the reasons are those of attention"
+    if answer.beside is None: return {}
+    said = answer.beside[place]
+    shown_cards = cards(loaded.run, [code for code, _ in said.decisive])
+    decisive = tuple(SimpleNamespace(film=card, loss=loss) for card, (_, loss) in zip(shown_cards, said.decisive))
+    return dict(decisive=decisive, disputed=said.disputed)
 
 # %% ../nbs/07l_model_lists.ipynb #d97d9010
 LEAST = 5   # interactions of an item that is shown as similar: the vectors of rarer ones are mostly chance
@@ -170,7 +183,8 @@ async def entries_of(hub, loaded, home, state:State, query, answer)->tuple:
     for place, card in enumerate(cards(loaded.run, answer.items)):
         stars = None if answer.stars is None else answer.stars[place]
         opened = why is not None and titles.iloc[card.code] == why
-        entry = Entry(card, stars, reasons_of(loaded, answer, place, 5 if opened else 1), open=opened)
+        because = reasons_of(loaded, answer, place, 5 if opened else 1)
+        entry = Entry(card, stars, because, open=opened, **left_out_of(loaded, answer, place))
         out.append(await open_entry(hub, loaded, entry, picked) if opened else entry)
     return tuple(out)
 
@@ -195,12 +209,13 @@ async def model_list(
     reasons:bool=False,   # also where they take longer than the list
 )->ModelList:
     "One model's answer as cards"
-    word, explains = loaded.run.word, explains_itself(loaded.run.model)
-    about = dict(key=key, name=loaded.name, about=about_line(loaded), word=word, explains=explains)
+    word, model = loaded.run.word, loaded.run.model
+    about = dict(key=key, name=loaded.name, about=about_line(loaded), word=word, explains=explains_itself(model),
+                 attention=model.explains_by_attention)
     try:
         (query, user), options = query_of(loaded, home, state), options_of(loaded, home, state)
         anybody = not len(query.histories.items)
-        n_reasons = int((explains or reasons) and not anybody)
+        n_reasons = int((explains_at_once(model) or reasons) and not anybody)
         answer = await hub.ask(loaded, query, options, 5 if state.why else n_reasons, user)
         about["basis"] = basis_line(loaded.run, answer.basis)
         about["dislikes"] = await dislikes_line(hub, loaded, home, state, options, answer.items)

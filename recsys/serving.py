@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['DECISIVE', 'log', 'save_run', 'fingerprint', 'revision_of', 'codes_by_id', 'item_records', 'LoadedRun', 'run_facts',
            'try_out', 'load_run', 'ListRequest', 'Answer', 'is_folded_in', 'history_cost', 'list_cost',
-           'explains_itself', 'reasons_cost', 'request_cost', 'predicted_stars', 'answer_together', 'answer_all',
-           'answer_in_slices', 'LoadedRuns', 'ReloadingRuns', 'request_key', 'AnswerMemory', 'RememberingRuns', 'Hub']
+           'explains_itself', 'explains_at_once', 'left_out_cost', 'reasons_cost', 'request_cost', 'predicted_stars',
+           'answer_together', 'answer_all', 'answer_in_slices', 'LoadedRuns', 'ReloadingRuns', 'request_key',
+           'AnswerMemory', 'RememberingRuns', 'Hub']
 
 # %% ../nbs/07c_serving.ipynb #1084329c
 import asyncio, hashlib, json, logging
@@ -23,7 +24,8 @@ from .preprocessing import Split
 from .split_files import save_split
 from .recommendation import NEEDED, Run, similar_items, open_run, known_query, new_query, run_folder
 from .titles import Titles
-from .reranking import MAX_LEFT_OUT, ListOptions, basis, because, because_in_slices, rerank
+from .reranking import (
+    MAX_LEFT_OUT, ListOptions, basis, because, because_in_slices, beside, beside_in_slices, rerank)
 from .batching import Batcher
 
 # %% ../nbs/07c_serving.ipynb #7cf864a0
@@ -173,6 +175,7 @@ class Answer:
     stars:list|None = None     # of models that predict them
     because:list|None = None   # where asked for: for each item, pairs of a history item's code and its share
     basis:str|None = None      # history, features or popular, as `reranking.basis`; None: like an item
+    beside:list|None = None    # `LeftOut` for each item, where the reasons are those of attention
 
 # %% ../nbs/07c_serving.ipynb #b40f9cbe
 def is_folded_in(request:ListRequest)->bool:
@@ -197,13 +200,22 @@ def explains_itself(model:Recommender)->bool:
     "Whether a model has weights of its own to explain a list with"
     return type(model).explain is not Recommender.explain
 
-def reasons_cost(request:ListRequest)->float:
-    "What reasons cost beside the list"
+def explains_at_once(model:Recommender)->bool:
+    "Whether those can be shown by themselves: weights of attention need what leaving out says beside them"
+    return explains_itself(model) and not model.explains_by_attention
+
+def left_out_cost(request:ListRequest)->float:
+    "What it costs to leave out the latest likes in turn"
     model, likes = request.loaded.run.model, len(request.query.histories.items)
-    if explains_itself(model): return request.options.k*likes/5000
     if getattr(model, "inner_product", False) and not model.predicts_stars:
         return 10*history_cost(request) if is_folded_in(request) else 2   # one vector takes as long as a batch of them
     return min(likes, MAX_LEFT_OUT)*(1 + min(likes, 200)/40)
+
+def reasons_cost(request:ListRequest)->float:
+    "What reasons cost beside the list"
+    model, likes = request.loaded.run.model, len(request.query.histories.items)
+    own = request.options.k*likes/5000 if explains_itself(model) else 0
+    return own if explains_at_once(model) else own + left_out_cost(request)
 
 def request_cost(request:ListRequest)->float:
     "What a request costs, in plain short lists"
@@ -232,7 +244,8 @@ def answer_together(requests:list)->list: # an `Answer` each
     stars, answers = predicted_stars(run, query, [codes for codes, _ in lists]), []
     for r, (codes, scores), given, stands_on in zip(requests, lists, stars, basis(run, query)):
         reasons = because(run, r.query, codes, r.reasons) if r.reasons else None
-        answers.append(Answer(codes.tolist(), scores.tolist(), given, reasons, stands_on))
+        left_out = beside(run, r.query, codes, reasons) if reasons else None
+        answers.append(Answer(codes.tolist(), scores.tolist(), given, reasons, stands_on, left_out))
     return answers
 
 # %% ../nbs/07c_serving.ipynb #dfa5f28c
@@ -256,12 +269,14 @@ def _answer_model(requests):
 # %% ../nbs/07c_serving.ipynb #ad6c9aec
 def answer_in_slices(request:ListRequest): # a generator that returns an `Answer`
     "Answer one request, with pauses"
-    run, query, reasons = request.loaded.run, request.query, None
+    run, query, reasons, left_out = request.loaded.run, request.query, None, None
     [(codes, scores)] = rerank(run, query, [request.options], torch.tensor([request.key]))
     [stars] = predicted_stars(run, query, [codes])
     yield
-    if request.reasons: reasons = yield from because_in_slices(run, query, codes, request.reasons)
-    return Answer(codes.tolist(), scores.tolist(), stars, reasons, *basis(run, query))
+    if request.reasons:
+        reasons = yield from because_in_slices(run, query, codes, request.reasons)
+        left_out = yield from beside_in_slices(run, query, codes, reasons)
+    return Answer(codes.tolist(), scores.tolist(), stars, reasons, *basis(run, query), left_out)
 
 # %% ../nbs/07c_serving.ipynb #332f83b0
 log = logging.getLogger("recsys.serving")

@@ -51,6 +51,7 @@ class Declared:
     needs:ClassVar[frozenset] = frozenset()    # columns that the data must have: rating, timestamp
     reads:ClassVar[Reads] = Reads()
     hears_dislikes:ClassVar[bool] = False      # what `Histories.disliked` marks moves the scores of other items
+    explains_by_attention:ClassVar[bool] = False   # `explain` says where it looked, not what its score stands on
     features:ClassVar[dict] = {}               # the section `features` where a configuration has none
     short_products:ClassVar[bool] = False      # training.precision auto: bf16 where the processor has tiles for it
     padded:ClassVar[frozenset] = frozenset()   # tables with one row more, the last, which is no user's or item's
