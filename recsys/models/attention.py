@@ -361,7 +361,7 @@ class AttentionNetwork(nn.Module):
 @register
 class SASRec(Sequential):
     "Self-attention over the likes in the order of time (Kang & McAuley 2018)"
-    name, Config = "sasrec", SASRecConfig
+    name, Config, explains_by_attention = "sasrec", SASRecConfig, True
     def __init__(self, config, catalogue, sampling):
         super().__init__(config, catalogue, sampling)
         self.encoder, self.remembered = Encoder(config), Remembered()
