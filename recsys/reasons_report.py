@@ -26,10 +26,11 @@ def reasons_frame(
     weights, lost = model_weights(model, one, items), lost_without_each(model, one, items)
     liked, rows = one.histories.items.tolist(), []
     for item, weight, loss in zip(items.tolist(), weights, lost):
+        share = weight/weight.clamp(min=0).sum().clamp(min=1e-12)
         for k, place in enumerate(weight.topk(min(LIKES, len(liked))).indices.tolist()):
             film = titles[item] if k == 0 else ""
-            rows.append((film, titles[liked[place]], f"{weight[place]:.3f}", f"{loss[place]:.3f}"))
-    return pd.DataFrame(rows, columns=["recommended", "looked at most", "attention", "score lost without it"])
+            rows.append((film, titles[liked[place]], f"{share[place]:.0%}", f"{loss[place]:.3f}"))
+    return pd.DataFrame(rows, columns=["recommended", "looked at most", "of the attention", "score lost without it"])
 
 # %% ../nbs/08c5_reasons_report.ipynb #c3c366b7
 def reasons_html(
