@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, StrictInt, StringConstraints
 from starlette.exceptions import HTTPException
 from .problems import TITLES, Problem
 from .recommendation import known_query, new_query
-from .reranking import DECISIVE, MAX_LEFT_OUT, ListOptions
+from .reranking import STRONGEST, MAX_LEFT_OUT, ListOptions
 from .serving import Answer, Hub, LoadedRun
 
 # %% ../nbs/09d_api.ipynb #698d551f
@@ -80,7 +80,7 @@ class Recommended(Film):
     stars:float|None = Field(None, description="what the person would give, where the model predicts it")
     because:list[Reason]|None = Field(None, description="where reasons were asked for")
     disputed:bool|None = Field(None, description=(
-        f"only where reasons have a `loss`: the first is not among the {DECISIVE} without which the score loses most; "
+        f"only where reasons have a `loss`: the first is not among the {STRONGEST} without which the score loses most; "
         "null: its loss is not known"))
 
 # %% ../nbs/09d_api.ipynb #d87e73b9

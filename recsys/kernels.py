@@ -182,34 +182,31 @@ def _blocks(*tensors)->zip:
     return zip(*(t.view(-1).split(_BLOCK//2) for t in tensors))
 
 # %% ../nbs/03a_kernels.ipynb #6ce4c312
+def _dropped(x:Tensor, kept:Tensor, p:float, act=None)->Tensor: # [..] contiguous, [numel] bool; act: before it
+    "What is kept of x, or of what `act` makes of it, rescaled; block by block"
+    out = torch.empty_like(x)
+    for some, into, keep in _blocks(x, out, kept):
+        torch.mul(some if act is None else act(some), _rescaled(keep, p), out=into)
+    return out
+
 class Drop(torch.autograd.Function):
     "Dropout of x [..]; `p` in 256ths"
     @staticmethod
     def forward(ctx, x, p):
-        x = x.contiguous()
-        out, kept = torch.empty_like(x), _kept(x.numel(), p)
-        for some, into, keep in _blocks(x, out, kept): torch.mul(some, _rescaled(keep, p), out=into)
+        kept, ctx.p = _kept(x.numel(), p), p
         ctx.save_for_backward(kept)
-        ctx.p = p
-        return out
+        return _dropped(x.contiguous(), kept, p)
     @staticmethod
-    def backward(ctx, grad):
-        grad, [kept] = grad.contiguous(), ctx.saved_tensors
-        out = torch.empty_like(grad)
-        for some, into, keep in _blocks(grad, out, kept): torch.mul(some, _rescaled(keep, ctx.p), out=into)
-        return out, None
+    def backward(ctx, grad): return _dropped(grad.contiguous(), *ctx.saved_tensors, ctx.p), None
 
 # %% ../nbs/03a_kernels.ipynb #9c14d36a
 class DropGELU(torch.autograd.Function):
     "GELU and dropout of x [..]; `p` in 256ths"
     @staticmethod
     def forward(ctx, x, p):
-        x = x.contiguous()
-        out, kept = torch.empty_like(x), _kept(x.numel(), p)
-        for some, into, keep in _blocks(x, out, kept): torch.mul(F.gelu(some), _rescaled(keep, p), out=into)
+        x, kept, ctx.p = x.contiguous(), _kept(x.numel(), p), p
         ctx.save_for_backward(x, kept)
-        ctx.p = p
-        return out
+        return _dropped(x, kept, p, F.gelu)
     @staticmethod
     def backward(ctx, grad):
         [x, kept], grad = ctx.saved_tensors, grad.contiguous()

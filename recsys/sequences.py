@@ -42,9 +42,13 @@ class Packing:
         "[all] the place of each entry in its sequence, from 0"
         return torch.arange(int(self.offsets[-1]), device=self.offsets.device) - self.begin
     @cached_property
+    def row(self)->Tensor:
+        "[all] the sequence that each entry belongs to"
+        return torch.repeat_interleave(torch.arange(len(self), device=self.offsets.device), self.lengths)
+    @cached_property
     def begin(self)->Tensor:
         "[all] where the sequence of each entry begins"
-        return torch.repeat_interleave(self.offsets[:-1], self.lengths)
+        return self.offsets[self.row]
     @cached_property
     def last(self)->Tensor:
         "[b] the last entry of each; none of them is empty"

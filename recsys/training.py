@@ -466,9 +466,10 @@ def fit(
     if source is None or not on_device: source = model.source(split)
     check_norm(model, source, resolved["batch_size"])
     last = stop_after or config.epochs
+    before_the_key = "bf16" if model.device.type == "cuda" else "f32"   # what a run took that began without it
     t = Training(
         model, source, config, resolved["batch_size"], seed, last, validate, checkpoint, on_epoch, progress, start,
-        resolved.get("precision", "f32"))
+        resolved.get("precision", before_the_key))
     return fit_by_gradient(t, split, resolved)
 
 # %% ../nbs/05_training.ipynb #ec8804db

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..encoding import Histories, map_optional
 from ..kernels import dropout, gelu_dropout
 from .base import ModelConfig, Reads, Recommender, register, select_items
-from .fold_in import latest
+from .fold_in import last_in_rows, last_likes
 from .losses import gbce_power, negatives_loss, rivals, softmax_loss
 from .two_tower import ItemTower
 from ..sampling import Sequences
@@ -198,8 +198,7 @@ class Sequential(Recommender):
 
     def places_read(self, h:Histories)->Tensor: # [nnz] bool
         "Which entries are read: the latest likes"
-        positive = torch.ones_like(h.items, dtype=torch.bool) if h.positive is None else h.positive
-        return positive.masked_scatter(positive, latest(h.keep(positive), self.config.history))
+        return last_likes(h, self.config.history)
     def likes(self, h:Histories)->Histories:
         "The likes that are read"
         return h.keep(self.places_read(h))
@@ -262,11 +261,11 @@ class Remembered:
 # %% ../../nbs/04_models/05_attention.ipynb #c1ea48b2
 def attention_weights(
     query:Tensor, key:Tensor,   # [g, heads, l, d/heads]
-)->Tensor:                      # [g, heads, l, l]; a row sums to 1, and no place looks at later ones
-    "What each place takes from each place before it"
+    hidden:Tensor,              # [l, l], or more in front: what is not looked at, bool
+)->Tensor:                      # [g, heads, l, l]; a row sums to 1
+    "What each place takes from each other one"
     agree = query@key.transpose(2, 3)/query.shape[-1]**.5
-    later = torch.ones(agree.shape[2:], dtype=torch.bool, device=agree.device).triu(1)
-    return agree.masked_fill(later, -torch.inf).softmax(-1)
+    return torch.where(hidden, -1e9, agree).softmax(-1)   # no infinity: of padding everything is hidden
 
 def weights_of(
     encoder:Encoder,
@@ -275,10 +274,10 @@ def weights_of(
     "Of one history: what the last block finds at the last place, its values, and the weights of each block"
     packing = Packing(torch.tensor([0, len(x)], device=x.device))
     x, turn = encoder.placed(x, packing.place)
-    weights = []
+    weights, later = [], torch.ones(len(x), len(x), dtype=torch.bool, device=x.device).triu(1)
     for block in encoder.blocks:
         query, key, value = by_heads(block.queries(x, turn)[None], 3, block.heads)
-        weights.append(attention_weights(query, key)[0])
+        weights.append(attention_weights(query, key, later)[0])
         before, x = x[-1], block(x, packing, turn)
     return before, value[0], weights
 
@@ -339,13 +338,9 @@ class AttentionNetwork(nn.Module):
     def attended(self, block, qkv, hidden):
         "[n, l, dim] by plain products; what `hidden` [n, 1, l, l] marks is not looked at"
         query, key, value = by_heads(qkv, 3, block.heads)
-        agree = query@key.transpose(2, 3)/query.shape[-1]**.5
-        weights = torch.where(hidden, -1e9, agree).softmax(-1)
-        return (weights@value).transpose(1, 2).flatten(2)
+        return (attention_weights(query, key, hidden)@value).transpose(1, 2).flatten(2)
     def forward(self, liked:Tensor)->Tensor:
-        there = liked >= 0
-        later = there.long().flip(1).cumsum(1).flip(1) - 1   # likes that came after each
-        read = there & (later < self.history)
+        there, later, read = last_in_rows(liked, self.history)
         place = (read.long().cumsum(1) - 1).clamp(min=0)
         x, turn = self.encoder.placed(F.embedding(liked.clamp(min=0), self.table).flatten(0, 1), place.flatten())
         order = torch.arange(liked.shape[1], device=liked.device)

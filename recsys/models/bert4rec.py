@@ -28,8 +28,7 @@ def draw_masks(
     last_alone:float,    # share of the sequences
 )->Tensor:               # [all] bool
     "Which places are masked: one at least in each sequence; of some, the last alone"
-    b, device = len(packing), packing.offsets.device
-    row = torch.repeat_interleave(torch.arange(b, device=device), packing.lengths)
+    b, row, device = len(packing), packing.row, packing.offsets.device
     draw = torch.rand(len(row), device=device)
     least = torch.ones(b, device=device).scatter_reduce(0, row, draw, "amin")
     masked = (draw < share) | (draw == least[row])

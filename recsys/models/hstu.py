@@ -17,7 +17,7 @@ from ..kernels import dropout
 from .attention import SASRecConfig, Sequential, next_loss
 from .base import register
 from ..sampling import Sequences
-from ..sequences import Group, Packing
+from ..sequences import Group, Packing, by_heads
 
 # %% ../../nbs/04_models/05b_hstu.ipynb #h57u0006
 BUCKETS = 40   # the last one begins after 17,000 years
@@ -90,7 +90,7 @@ class Unit(nn.Module):
         return bias + F.embedding(side.bucket, self.by_time.T).permute(0, 3, 1, 2)
     def mixed(self, side:Side, qkv:Tensor)->Tensor: # [entries, 3·dim] -> [entries, dim]
         "Attention within the sequences of a group"
-        parts = side.rectangle(qkv).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        parts = by_heads(side.rectangle(qkv), 3, self.heads)
         out = pointwise(*parts, self.bias(side)).transpose(1, 2).flatten(2)
         return out.flatten(0, 1).index_select(0, side.filled)
     def forward(self,

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ..encoding import Histories
 from ..features import FeatureEmbedding, Features
 from .base import ModelConfig, Reads, Recommender, register, select_items
-from .fold_in import latest
+from .fold_in import last_in_rows, last_likes
 from .losses import rivals, softmax_loss
 from ..preprocessing import histories
 from ..sampling import Rows, Sequences, WholeHistories, side_by_side
@@ -234,10 +234,8 @@ class SequenceNetwork(nn.Module):
         self.register_buffer("vectors", model.item_vectors().T.contiguous())
         self.register_buffer("table", model.table().detach())
     def forward(self, liked:Tensor)->Tensor:
-        there = liked >= 0
-        later = there.long().flip(1).cumsum(1).flip(1) - 1   # likes that came after each
-        read = (there & (later < self.history))[..., None]
-        weight = torch.where(read, self.decay**later.clamp(min=0)[..., None], 0.)
+        _, later, read = last_in_rows(liked, self.history)
+        weight = torch.where(read[..., None], self.decay**later.clamp(min=0)[..., None], 0.)
         weight = weight/weight.sum(1, keepdim=True).clamp(min=1)   # the latest weighs 1
         pools = weight.transpose(1, 2)@F.embedding(liked.clamp(min=0), self.table)
         user = self.scaled(self.user(pools.flatten(1)))/self.temperature
@@ -365,8 +363,7 @@ class TwoTower(Recommender):
         return pool_histories(h.keep(self.is_read(h)), self.table()[:-1], self.config.half_lives)
     def is_read(self, h:Histories)->Tensor: # [nnz] bool
         "The latest likes"
-        positive = torch.ones_like(h.items, dtype=torch.bool) if h.positive is None else h.positive
-        return positive.masked_scatter(positive, latest(h.keep(positive), self.config.history))
+        return last_likes(h, self.config.history)
     @torch.no_grad()
     def user_vectors(self, query):
         "The last number meets the item's level"
