@@ -79,6 +79,6 @@ class BERT4Rec(Sequential):
         return next_loss(self.config, known, vector, level, items[masked], self.share)
     def known(self, likes, now=None):
         "At the mask behind each history"
-        vector, _ = self.item()
+        vector = self.item_vectors()[:, :-1]
         offsets, seen = append_each(likes.offsets, vector[likes.items], self.mask.expand(len(likes), -1))
         return self.encoder.at_last(seen, Packing(offsets), causal=False)

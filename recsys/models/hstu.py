@@ -152,7 +152,7 @@ class HSTU(Sequential):
         raise ValueError(f"model.time is {self.config.time!r}, and the histories have no times. "
                          "Give a timestamp for each like, or train with time: none.")
     def known(self, likes, now=None): # [n] seconds; None: asked at the moment of the last like
-        vector, _ = self.item()
+        vector = self.item_vectors()[:, :-1]
         packing, times = Packing(likes.offsets), self.times_of(likes)
         moments = times
         if self.config.time == "target":
