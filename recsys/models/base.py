@@ -14,7 +14,7 @@ import hashlib, importlib, json, pkgutil
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Callable, ClassVar, Literal
 import torch
 from pydantic import Field, ValidationError
 from torch import Tensor, nn
@@ -244,6 +244,7 @@ class Recommender(Declared, Learning, Answering, Showing, nn.Module):
         self.knows = {side: schema_of(getattr(catalogue, side)) for side in ("users", "items", "moment")}
         self.sizes = {}   # of the buffers that `fit` fills: name -> sizes, None where unknown
         self.optional = set()   # of them, those that files from before they were there lack
+        self.kept = {}          # of `once`: name -> what it was computed from, and the result
 
     @property
     def device(self)->torch.device:
@@ -254,6 +255,18 @@ class Recommender(Declared, Learning, Answering, Showing, nn.Module):
         self.register_buffer(name, torch.zeros([0]*len(sizes), dtype=dtype))
         self.sizes[name] = sizes
         if optional: self.optional.add(name)
+    def train(self, mode:bool=True):
+        "As every module; what `once` keeps is forgotten, for a fused optimizer changes weights without a trace"
+        if mode: self.kept = {}
+        return super().train(mode)
+    def once(self, name:str, weights, compute:Callable):
+        "What `compute` gives, kept until one of these tensors changes"
+        now = [(tensor.device, tensor.data_ptr(), tensor._version) for tensor in weights]
+        before, result = self.kept.get(name, (None, None))
+        if before == now: return result
+        result = compute()
+        self.kept[name] = now, result
+        return result
     def save(self, folder:str|Path):
         "Write model.json and model.safetensors; a folder that is there is replaced in one step"
         save_model(self, folder)

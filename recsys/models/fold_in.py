@@ -123,13 +123,10 @@ class UserTables:
     def law_of_users(self)->tuple: # a tuple of means [·] and one of standard deviations [·], a tensor a user table
         "How the trained users' rows are spread; kept until the weights change"
         tables = self.tables(self.user_tables)
-        now = [(t.data_ptr(), t._version) for t in tables]
-        kept = getattr(self, "_law", None)
-        if kept is None or kept[0] != now:
+        def law():
             rows = [t.detach()[self.trained] for t in tables]
-            kept = now, tuple(t.mean(0) for t in rows), tuple(t.std(0, correction=0) for t in rows)
-            self._law = kept
-        return kept[1:]
+            return tuple(t.mean(0) for t in rows), tuple(t.std(0, correction=0) for t in rows)
+        return self.once("law_of_users", tables, law)
 
     def split_tables(self, rows:Tensor)->tuple: # [n, ·] each
         "Rows of all user tables side by side, apart again"
