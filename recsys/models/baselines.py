@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['as_split', 'fitted', 'Random', 'RecentPopularityConfig', 'RecentPopularity', 'liked', 'opinions', 'padded',
-           'HistoryLearner', 'HistoryExplainer', 'HistoryModel', 'check_history_model', 'tag_shares', 'GenrePopularity']
+           'HistoryLearner', 'HistoryExplainer', 'HistoryModel', 'TrainedOnHistories', 'check_history_model',
+           'tag_shares', 'GenrePopularity']
 
 # %% ../../nbs/04_models/01_baselines.ipynb #2e3c08b8
 import tempfile
@@ -163,6 +164,19 @@ class HistoryModel(HistoryExplainer):
             if self.hears_dislikes and h.disliked is not None: rest = rest + s[nothing]   # what is like a dislike sinks
             s = s.index_copy(0, nothing, rest)
         return select_items(s, items)
+
+# %% ../../nbs/04_models/01_baselines.ipynb #ec0e354a
+class TrainedOnHistories(HistoryModel):
+    "A model of histories that learns by gradient: subclasses give `source`, `loss` and `scores`"
+    def __init__(self, config, catalogue, sampling):
+        super().__init__(config, catalogue, sampling)
+        self.counts = torch.zeros(self.n_items)   # training likes, for who has none
+    def prepare(self, split):
+        self.counts = torch.bincount(split.train.liked.item, minlength=self.n_items).float().to(self.device)
+    def update(self, start, before, split):
+        how = super().update(start, before, split)
+        self.prepare(split)   # it counts
+        return how
 
 # %% ../../nbs/04_models/01_baselines.ipynb #b2d9b0b1
 def check_history_model(

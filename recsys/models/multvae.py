@@ -13,7 +13,7 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from ..encoding import Histories, histories
 from .base import ModelConfig, register
-from .baselines import HistoryModel, liked
+from .baselines import TrainedOnHistories, liked
 from ..sampling import WholeHistories
 
 # %% ../../nbs/04_models/03_multvae.ipynb #f8c77c11
@@ -58,12 +58,11 @@ class MultVAEConfig(ModelConfig):
         return self
 
 # %% ../../nbs/04_models/03_multvae.ipynb #d53dbf29
-class Autoencoder(HistoryModel):
+class Autoencoder(TrainedOnHistories):
     "From a history to z, and from z to scores"
     Config = MultVAEConfig
     def __init__(self, config, catalogue, sampling):
         super().__init__(config, catalogue, sampling)
-        self.counts = torch.zeros(self.n_items)                                   # training likes, for who has none
         out = config.latent*(2 if config.variational else 1)
         inward, outward = [self.n_items, *config.hidden, out], [config.latent, *reversed(config.hidden), self.n_items]
         first = nn.init.xavier_normal_(torch.empty(self.n_items, inward[1]))
@@ -98,12 +97,6 @@ class Autoencoder(HistoryModel):
 class MultVAE(Autoencoder):
     "Variational autoencoder of histories (Liang et al. 2018); known and new users alike are known by their likes"
     name, uses = "multvae", frozenset({"training"})   # no negatives: it learns from whole histories
-    def prepare(self, split):
-        self.counts = torch.bincount(split.train.liked.item, minlength=self.n_items).float().to(self.device)
-    def update(self, start, before, split):
-        how = super().update(start, before, split)
-        self.prepare(split)   # it counts
-        return how
     def source(self, split):
         "A batch is `batch_size` users with all that they like in train"
         layers = sum(layer.out_features for layer in (*self.encoder, *self.decoder[:-1])) + len(self.bias)
