@@ -17,6 +17,7 @@ from typing import Callable, Literal
 import pandas as pd, torch
 from pydantic import Field
 from torch import Tensor
+from .kernels import keep_freed_memory
 from .models.base import Recommender
 from .names import LOWER_IS_BETTER, metric_name
 from .preprocessing import Split
@@ -459,6 +460,7 @@ def fit(
         if model.by_gradient and source is None: source = model.source(split)
         resolved = resolve(config, model, source)
     torch.set_num_threads(resolved["threads"])
+    keep_freed_memory()
     model = model.to(resolved["device"])
     if start is not None: start = replace(start, model=start.model.to(resolved["device"]))
     if not model.by_gradient: return fit_at_once(model, split, resolved, start)

@@ -167,6 +167,9 @@ def next_loss(
 )->Tensor:           # a mean
     "The loss of the section"
     n_items = len(item)
+    if config.loss == "softmax":
+        no_rival = torch.where(share > 0, 0., -torch.inf)   # what has no training row
+        return softmax_loss(user, item, level, target, no_rival)
     if config.loss not in ("bce", "gbce"):
         there, correction = rivals(config.loss, target, share, config.negatives, config.logq)
         return softmax_loss(user, item[there], level[there], torch.searchsorted(there, target), correction)
