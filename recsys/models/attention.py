@@ -186,10 +186,13 @@ class Sequential(Recommender):
         super().__init__(config, catalogue, sampling)
         self.item = ItemTower(config, self.n_items, catalogue.items)
         self.register_buffer("share", torch.zeros(self.n_items))   # of the training likes
-    def prepare(self, split):
+    def count(self, split):
+        "How often each item is liked in train"
         count = torch.bincount(split.train.liked.item, minlength=self.n_items)
         self.share.copy_(count/count.sum())
-        self.item.trained.copy_(count > 0)
+    def prepare(self, split):
+        self.count(split)
+        self.item.trained.copy_(self.share > 0)
     def update(self, start, before, split):
         how = super().update(start, before, split)
         self.prepare(split)   # it counts
