@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GENRES_AND_YEAR', 'item_features', 'EASEFeaturesConfig', 'EASEFeatures', 'as_directions', 'content_vectors',
-           'ContentKNNConfig', 'ContentKNN', 'ridge', 'FeaturePopularityConfig', 'FeaturePopularity']
+           'ContentKNNConfig', 'ContentModel', 'ContentKNN', 'ridge', 'FeaturePopularityConfig', 'FeaturePopularity']
 
 # %% ../../nbs/04_models/01f_item_features.ipynb #8ef93eeb
 from typing import Annotated
@@ -74,16 +74,10 @@ class ContentKNNConfig(ModelConfig):
         {}, description="feature -> its weight beside the others, as {genres: 2.0}; 1 where it is not named")
 
 # %% ../../nbs/04_models/01f_item_features.ipynb #051b8cc2
-@register
-class ContentKNN(HistoryModel):
-    "The cosine between what a user likes on the average and what an item is"
-    name, Config, reads = "content-knn", ContentKNNConfig, Reads(items=True)
-    features, hears_dislikes = GENRES_AND_YEAR, True
-    def __init__(self, config, catalogue, sampling):
-        super().__init__(config, catalogue, sampling)
-        self.learned("content", self.n_items, None)
-    def learn(self, rows, train, split):
-        self.content = content_vectors(item_features(split, self.name), self.config.weights).to(self.device)
+class ContentModel(HistoryModel):
+    "The cosine between what a user likes on the average and what an item is: subclasses have `content`"
+    content:Tensor   # [n_items, d], rows of length 1, or 0
+    hears_dislikes = True
     def profiles(self, h)->Tensor: # [n, d]
         "What the users like, summed up"
         h, sign = opinions(h)
@@ -98,6 +92,17 @@ class ContentKNN(HistoryModel):
     def exportable(self, users):
         def scores(x, content): return F.normalize(x@content)@content.T
         return self.likes_network(scores, self.content)
+
+@register
+class ContentKNN(ContentModel):
+    "Content as the features tell it"
+    name, Config, reads = "content-knn", ContentKNNConfig, Reads(items=True)
+    features = GENRES_AND_YEAR
+    def __init__(self, config, catalogue, sampling):
+        super().__init__(config, catalogue, sampling)
+        self.learned("content", self.n_items, None)
+    def learn(self, rows, train, split):
+        self.content = content_vectors(item_features(split, self.name), self.config.weights).to(self.device)
 
 # %% ../../nbs/04_models/01f_item_features.ipynb #45cbfbe3
 def ridge(
