@@ -102,9 +102,6 @@ class SemanticIds:
     known:Tensor   # [n_items] bool: items that have an id
 
     def __post_init__(self):
-        if math.prod(self.sizes) >= 2**63:
-            raise ValueError(f"Ids with {self.sizes} tokens a level do not fit into 63 bits. "
-                             "Take fewer levels or tokens.")
         codes = self.codes[self.known]
         if len(codes) and ((codes < 0) | (codes >= codes.new_tensor(self.sizes))).any():
             raise ValueError(f"A token lies outside its level; expected 0 up to {self.sizes}, the end left out. "
@@ -115,7 +112,11 @@ class SemanticIds:
     def to(self, device)->"SemanticIds":
         return SemanticIds(self.codes.to(device), self.sizes, self.known.to(device))
     def keys(self)->Tensor: # [n_items] int64
-        "Each tuple as one number, so that equal beginnings are neighbours; -1 where an item has no id"
+        """Each tuple as one number, so that equal beginnings are neighbours; -1 where an item has no id.
+        Raises ValueError where the number would be too large"""
+        if math.prod(self.sizes) >= 2**63:
+            raise ValueError(f"Ids with {self.sizes} tokens a level do not fit into 63 bits. "
+                             "Take fewer levels or tokens.")
         key = torch.zeros_like(self.codes[:, 0])
         for code, size in zip(self.codes.T, self.sizes): key = key*size + code
         return torch.where(self.known, key, -1)
@@ -131,7 +132,7 @@ class SemanticIds:
         return self.perplexity()/torch.tensor(self.sizes, device=self.codes.device)
     def collisions(self)->float:
         "Share of the items with an id whose tuple another one has, too"
-        _, which, count = self.keys()[self.known].unique(return_inverse=True, return_counts=True)
+        _, which, count = self.codes[self.known].unique(dim=0, return_inverse=True, return_counts=True)
         return (count[which] > 1).double().mean().item()
 
     def unique(self)->"SemanticIds":
