@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['product_k_means', 'random_turn', 'ProductKMeansConfig', 'ProductKMeans', 'TokenTower', 'IdsConfig',
-           'ParallelIdsConfig', 'ids_of_run', 'ParallelIds']
+           'ParallelIdsConfig', 'ids_of_run', 'ByIds', 'mean_of_known', 'ParallelIds']
 
 # %% ../../nbs/04_models/07a_parallel_ids.ipynb #7b1d0003
 from typing import Literal
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from .attention import AttentionConfig, SASRec
-from .base import register
+from .base import Recommender, register
 from .losses import softmax_loss
 from .ncf import finished_model
 from .semantic_ids import ResidualKMeansConfig, Tokenizer, k_means
@@ -127,9 +127,29 @@ def ids_of_run(
                          f"{len(ids):,} items; expected model.levels {levels}, model.size {size} and {n_items:,} items.")
     return ids
 
+class ByIds:
+    "Models of the order of likes that know items by their ids"
+    def ids_of(self, split):
+        "Those of the section's run"
+        c = self.config
+        return ids_of_run(c.semantic_ids, self.n_items, c.levels, c.size, bool(split.info.get("refit")))
+    def update(self, start, before, split):
+        "Ids stay as they are; what is new has none, and comes last, until both are trained again"
+        how = Recommender.update(self, start, before, split)
+        self.count(split)
+        return how
+
+def mean_of_known(
+    losses:Tensor,   # [levels, n] of each token of the next items
+    known:Tensor,    # [n] which of these have an id
+)->Tensor:
+    "The mean over what can be asked for"
+    return (losses.mean(0)*known).sum()/known.sum().clamp(min=1)
+
+
 # %% ../../nbs/04_models/07a_parallel_ids.ipynb #7b1d0011
 @register
-class ParallelIds(SASRec):
+class ParallelIds(ByIds, SASRec):
     "Self-attention that guesses all tokens of the next item at once (Hou et al. 2025)"
     name, Config = "parallel-ids", ParallelIdsConfig
     def __init__(self, config, catalogue, sampling):
@@ -137,8 +157,7 @@ class ParallelIds(SASRec):
         self.item = TokenTower(config.dim, self.n_items, config.levels, config.size)
     def prepare(self, split):
         self.count(split)
-        c = self.config
-        ids = ids_of_run(c.semantic_ids, self.n_items, c.levels, c.size, bool(split.info.get("refit")))
+        ids = self.ids_of(split)
         self.item.tokens.copy_(ids.codes.clamp(min=0))
         self.item.known.copy_(ids.known)
     def loss(self, batch):
@@ -149,4 +168,5 @@ class ParallelIds(SASRec):
             no_rival = torch.where(self.share > 0, 0., -torch.inf)
             return softmax_loss(known, vector, level, target, no_rival)
         logits = self.item.logits(known)
-        return F.cross_entropy(logits.flatten(0, 1), self.item.tokens[target].T.flatten())
+        losses = F.cross_entropy(logits.flatten(0, 1), self.item.tokens[target].T.flatten(), reduction="none")
+        return mean_of_known(losses.view(logits.shape[:2]), self.item.known[target])

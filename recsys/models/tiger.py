@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from ..encoding import Histories
 from ..kernels import dropout, gelu_dropout
 from .attention import Encoder, Sequential
-from .base import register, select_items
-from .parallel_ids import IdsConfig, ids_of_run
+from .base import Recommender, register, select_items
+from .parallel_ids import ByIds, IdsConfig, mean_of_known
 from .semantic_ids import SemanticIds, Trie
 from ..ranking import Ranking, Ties, hide_items, select_hidden, top_k
 from ..sequences import Group, Packing, by_heads
@@ -201,7 +201,7 @@ def score_all(
 LEAST = -1e4   # log-likelihood of what has no id: it cannot be written
 
 @register
-class Tiger(Sequential):
+class Tiger(ByIds, Sequential):
     "Writes the semantic id of the next item, token after token (Rajput et al. 2023)"
     name, Config = "tiger", TigerConfig
     def __init__(self, config, catalogue, sampling):
@@ -210,8 +210,7 @@ class Tiger(Sequential):
         self.encoder, self.decoder = Encoder(config), Decoder(config, self.item)
     def prepare(self, split):
         self.count(split)
-        c = self.config
-        ids = ids_of_run(c.semantic_ids, self.n_items, c.levels, c.size, bool(split.info.get("refit"))).unique()
+        c, ids = self.config, self.ids_of(split).unique()
         if ids.sizes[-1] > c.last:
             raise ValueError(f"model.semantic_ids: {ids.sizes[-1]} items of {c.semantic_ids!r} share all their tokens, and "
                              f"model.last is {c.last}. Raise it, or make ids with more tokens.")
@@ -230,7 +229,7 @@ class Tiger(Sequential):
         x, _ = self.decoder(x, self.decoder.nothing(), looks)
         known = self.item.known[batch["targets"]]   # what has no id cannot be asked for
         losses = [F.cross_entropy(self.item.logits(x[:, k], k), codes[:, k], reduction="none") for k in range(codes.shape[1])]
-        return (torch.stack(losses).mean(0)*known).sum()/known.sum().clamp(min=1)
+        return mean_of_known(torch.stack(losses), known)
 
     def tree(self)->Trie:
         "All ids"
@@ -293,8 +292,7 @@ class Tiger(Sequential):
         found = top_k(scores + shut.gather(1, at), k, ties.keys.to(at.device), items, ties.seed, last)
         return Ranking(*found, exact=False)
 
-    def user_vectors(self, query): return None   # a likelihood is no inner product
-    def search_vectors(self): return None
+    user_vectors, search_vectors = Recommender.user_vectors, Recommender.search_vectors   # none: a likelihood is no product
     @torch.no_grad()
     def item_vectors(self): return self.item.of_items(torch.arange(self.n_items, device=self.device))
     def floats_per_user(self):
