@@ -30,7 +30,8 @@ def product_k_means(
 )->Tensor:                # [parts, size, d] 0 outside of the own part
     "A codebook for each part of the numbers. Raises ValueError where there are fewer numbers than parts"
     n, d = x.shape
-    if d < parts: raise ValueError(f"{d} numbers of an item cannot be cut into {parts} parts. Take fewer, or more axes.")
+    if d < parts:
+        raise ValueError(f"{d} numbers of an item cannot be cut into {parts} parts. Take fewer, or more axes.")
     codebooks = x.new_zeros(parts, size, d)
     for codebook, columns in zip(codebooks, torch.arange(d, device=x.device).tensor_split(parts)):
         codebook[:, columns] = k_means(x[:, columns], size, iterations, weak, generator)
@@ -123,8 +124,9 @@ def ids_of_run(
                          "Name the run of a tokenizer, as 'rqvae', 'residual-kmeans' or 'product-kmeans'.")
     ids = model.ids()
     if (len(ids), ids.levels, max(ids.sizes)) != (n_items, levels, size):
-        raise ValueError(f"model.semantic_ids: {run!r} has ids of {ids.levels} tokens of {max(ids.sizes)} for "
-                         f"{len(ids):,} items; expected model.levels {levels}, model.size {size} and {n_items:,} items.")
+        raise ValueError(
+            f"model.semantic_ids: {run!r} has ids of {ids.levels} tokens of {max(ids.sizes)} for {len(ids):,} items; "
+            f"expected model.levels {levels}, model.size {size} and {n_items:,} items.")
     return ids
 
 class ByIds:

@@ -87,11 +87,13 @@ class TigerConfig(IdsConfig):
     "An encoder that reads a history and a decoder that writes ids"
     levels:int = Field(3, ge=1, le=16, description="tokens of an id, as that run has; one more makes ids unique")
     size:int = Field(256, ge=2, le=65_536, description="different tokens of each level, as that run has")
-    last:int = Field(256, ge=1, le=65_536, description="tokens of the level that makes ids unique: items that may share the others")
+    last:int = Field(
+        256, ge=1, le=65_536, description="tokens of the level that makes ids unique: items that may share the others")
     history:int = Field(50, ge=1, le=2000, description="likes that are read at most, the last ones")
     decoder_blocks:int = Field(2, ge=1, le=32, description="of the decoder; `blocks` are those of the encoder")
     beam:int = Field(50, ge=1, le=100_000, description="beginnings that the search keeps")
-    exact:bool = Field(False, description="lists by the scores of all items, for small catalogues; false: by the search")
+    exact:bool = Field(
+        False, description="lists by the scores of all items, for small catalogues; false: by the search")
 
 class Tokens(nn.Module):
     "The vectors of all tokens, and which of them make up each item"
@@ -212,8 +214,9 @@ class Tiger(ByIds, Sequential):
         self.count(split)
         c, ids = self.config, self.ids_of(split).unique()
         if ids.sizes[-1] > c.last:
-            raise ValueError(f"model.semantic_ids: {ids.sizes[-1]} items of {c.semantic_ids!r} share all their tokens, and "
-                             f"model.last is {c.last}. Raise it, or make ids with more tokens.")
+            raise ValueError(
+                f"model.semantic_ids: {ids.sizes[-1]} items of {c.semantic_ids!r} share all their tokens, and "
+                f"model.last is {c.last}. Raise it, or make ids with more tokens.")
         self.item.codes.copy_(ids.codes.clamp(min=0))
         self.item.known.copy_(ids.known)
 
@@ -228,7 +231,8 @@ class Tiger(ByIds, Sequential):
         looks = [lambda query, keys=keys: look_up_to(query, keys, packing, self.config.heads) for keys in told]
         x, _ = self.decoder(x, self.decoder.nothing(), looks)
         known = self.item.known[batch["targets"]]   # what has no id cannot be asked for
-        losses = [F.cross_entropy(self.item.logits(x[:, k], k), codes[:, k], reduction="none") for k in range(codes.shape[1])]
+        levels = range(codes.shape[1])
+        losses = [F.cross_entropy(self.item.logits(x[:, k], k), codes[:, k], reduction="none") for k in levels]
         return mean_of_known(torch.stack(losses), known)
 
     def tree(self)->Trie:
@@ -276,9 +280,11 @@ class Tiger(ByIds, Sequential):
         ties = Ties(ties.seed, query.users, ties.last) if ties.keys is None else ties
         likes = self.likes(query.to(self.device).histories)
         if self.config.exact or not likes.lengths.any(): return super().rank(query, k, hide, ties)
-        parts = []
-        for rows, way in ((likes.lengths.nonzero()[:, 0], self.search), ((likes.lengths == 0).nonzero()[:, 0], super().rank)):
-            if len(rows): parts.append((rows, way(query.select(rows), k, select_hidden(hide, rows), ties.select(rows))))
+        parts, silent = [], likes.lengths == 0
+        for who, way in ((~silent, self.search), (silent, super().rank)):
+            rows = who.nonzero()[:, 0]
+            if not len(rows): continue
+            parts.append((rows, way(query.select(rows), k, select_hidden(hide, rows), ties.select(rows))))
         order = torch.cat([rows for rows, _ in parts]).argsort()
         return Ranking.cat([found for _, found in parts]).select(order)
     def search(self, query, k, hide, ties)->Ranking: # of users each of whom likes something
@@ -292,7 +298,8 @@ class Tiger(ByIds, Sequential):
         found = top_k(scores + shut.gather(1, at), k, ties.keys.to(at.device), items, ties.seed, last)
         return Ranking(*found, exact=False)
 
-    user_vectors, search_vectors = Recommender.user_vectors, Recommender.search_vectors   # none: a likelihood is no product
+    # none: a likelihood is no product
+    user_vectors, search_vectors = Recommender.user_vectors, Recommender.search_vectors
     @torch.no_grad()
     def item_vectors(self): return self.item.of_items(torch.arange(self.n_items, device=self.device))
     def floats_per_user(self):
@@ -301,4 +308,5 @@ class Tiger(ByIds, Sequential):
     def floats_to_rank(self):
         if self.config.exact: return self.floats_per_user()
         c = self.config
-        return c.beam*(c.dim*(8 + 2*c.decoder_blocks*c.levels) + 6*max(c.size, c.last)) + 8*c.history*c.dim + self.n_items
+        of_a_beginning = c.dim*(8 + 2*c.decoder_blocks*c.levels) + 6*max(c.size, c.last)
+        return c.beam*of_a_beginning + 8*c.history*c.dim + self.n_items
