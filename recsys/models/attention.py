@@ -16,7 +16,7 @@ from ..encoding import Histories, map_optional
 from ..kernels import dropout, gelu_dropout
 from .base import ModelConfig, Reads, Recommender, register, select_items
 from .fold_in import last_in_rows, last_likes
-from .losses import gbce_power, negatives_loss, rivals, softmax_loss
+from .losses import gbce_power, negatives_loss, rivals, softmax_loss, trained_softmax_loss
 from .two_tower import ItemTower
 from ..sampling import Sequences
 from ..sequences import Packing, angles, attend, attend_last, by_heads, rotate
@@ -168,8 +168,7 @@ def next_loss(
     "The loss of the section"
     n_items = len(item)
     if config.loss == "softmax":
-        no_rival = torch.where(share > 0, 0., -torch.inf)   # what has no training row
-        return softmax_loss(user, item, level, target, no_rival)
+        return trained_softmax_loss(user, item, level, target, share)
     if config.loss not in ("bce", "gbce"):
         there, correction = rivals(config.loss, target, share, config.negatives, config.logq)
         return softmax_loss(user, item[there], level[there], torch.searchsorted(there, target), correction)

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from ..encoding import Histories, histories
 from .base import ModelConfig, Reads, register
 from .baselines import TrainedOnHistories, liked
-from .linear import inverse_, require_memory
-from .neighbours import gram, sparse
+from .linear import require_memory, ridge_inverse, without_self_
+from .neighbours import sparse
 from ..sampling import WholeHistories
 
 # %% ../../nbs/04_models/06_diffusion.ipynb #d1ff0006
@@ -232,12 +232,7 @@ def linear_denoiser(
     l2:float,     # in likes
 )->Tensor:        # [items, items], from an item of the row to one that is guessed
     "Which weights restore rows of which likes are hidden, none of them from itself (Steck 2019)"
-    P = gram(X)
-    P.diagonal().add_(l2)
-    P = inverse_(P)
-    P = P.div_(-P.diagonal().clone())
-    P.diagonal().zero_()
-    return P
+    return without_self_(ridge_inverse(X, l2))
 
 # %% ../../nbs/04_models/06_diffusion.ipynb #2d2435dc
 def walked(

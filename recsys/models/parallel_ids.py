@@ -14,9 +14,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from .attention import AttentionConfig, SASRec
 from .base import Recommender, register
-from .losses import softmax_loss
+from .losses import trained_softmax_loss
 from .ncf import finished_model
-from .semantic_ids import ResidualKMeansConfig, Tokenizer, k_means
+from .semantic_ids import ResidualKMeans, ResidualKMeansConfig, Tokenizer, k_means
 from ..sequences import Packing
 
 # %% ../../nbs/04_models/07a_parallel_ids.ipynb #7b1d0006
@@ -39,26 +39,21 @@ def product_k_means(
 
 def random_turn(d:int, generator:torch.Generator|None=None)->Tensor: # [d, d]
     "A rotation, so that parts of the numbers hold about as much of them"
-    return torch.linalg.qr(torch.randn(d, d, generator=generator, dtype=torch.float64))[0].float()
+    device = None if generator is None else generator.device
+    return torch.linalg.qr(torch.randn(d, d, generator=generator, dtype=torch.float64, device=device))[0].float()
 
 # %% ../../nbs/04_models/07a_parallel_ids.ipynb #7b1d000a
 class ProductKMeansConfig(ResidualKMeansConfig):
     levels:int = Field(16, ge=1, le=256, description="tokens of an id, one for each part of the numbers")
 
 @register
-class ProductKMeans(Tokenizer):
+class ProductKMeans(ResidualKMeans):
     "Ids by k-means on parts of the numbers (Jégou, Douze & Schmid 2011), turned at random; no gradient"
     name, Config = "product-kmeans", ProductKMeansConfig
-    def __init__(self, config, catalogue, sampling):
-        super().__init__(config, catalogue, sampling)
-        self.register_buffer("codebooks", torch.zeros(config.levels, config.size, config.axes))
-    def learn(self, rows, train, split):
+    def cut(self, taught, generator):
         c = self.config
-        self.read(split)
-        g = torch.Generator().manual_seed(int(torch.randint(2**62, (1,))))   # a run has seeded torch's
-        self.turn(random_turn(c.axes, g).to(self.device))
-        taught = self.inputs[self.taught(split)]
-        self.codebooks = product_k_means(taught, c.levels, c.size, c.iterations, c.weak, g)
+        self.turn(random_turn(c.axes, generator))
+        return product_k_means(self.inputs[taught], c.levels, c.size, c.iterations, c.weak, generator)
     def turn(self, rotation:Tensor):
         "Change the axes"
         self.basis, self.inputs = self.basis@rotation, self.inputs@rotation
@@ -77,18 +72,25 @@ class TokenTower(nn.Module):
     def places(self, some=slice(None))->Tensor: # [m, levels] rows of all codes, one level after the other
         "Where the codes of some items are"
         return self.tokens[some] + torch.arange(self.levels, device=self.tokens.device)*self.size
-    def forward(self, some=slice(None) # codes of m items
-               )->tuple:               # [m, d], [m]
+    def turned(self)->Tensor: # [levels, size, d]
+        "What each code adds to the vector of an item"
+        return (self.codes@self.heads)*self.levels**-.5
+    def forward(self, some=slice(None)): return self.combined(self.turned(), some)
+    def combined(self,
+        turned:Tensor,      # as of `turned`
+        some=slice(None),   # codes of m items
+    )->tuple:               # [m, d], [m]
         "Vectors and levels; 0, and the level of the least item, where there is no id"
-        turned = (self.codes@self.heads).flatten(0, 1)
         places, known = self.places(some), self.known[some]
-        vector = F.embedding_bag(places, turned, mode="sum")*(self.levels**-.5*known[:, None])
+        vector = F.embedding_bag(places, turned.flatten(0, 1), mode="sum")*known[:, None]
         level = self.code_levels.flatten()[places].sum(1)
         return vector, torch.where(known, level, level.detach().min())
-    def logits(self, h:Tensor # [n, d]
-              )->Tensor:      # [levels, n, size]
+    def logits(self,
+        h:Tensor,                  # [n, d]
+        turned:Tensor|None=None,   # as of `turned`, where it is known already
+    )->Tensor:                     # [levels, n, size]
         "Of each token, at each level"
-        turned = (self.codes@self.heads)*self.levels**-.5   # as the vectors are
+        if turned is None: turned = self.turned()
         return torch.baddbmm(self.code_levels[:, None], h.expand(self.levels, -1, -1), turned.mT)
 
 # %% ../../nbs/04_models/07a_parallel_ids.ipynb #7b1d0010
@@ -163,12 +165,12 @@ class ParallelIds(ByIds, SASRec):
         self.item.tokens.copy_(ids.codes.clamp(min=0))
         self.item.known.copy_(ids.known)
     def loss(self, batch):
-        seen = self.item(batch["items"])[0]
+        turned = self.item.turned()   # once for what is read and for what is asked
+        seen = self.item.combined(turned, batch["items"])[0]
         known, target = self.encoder(seen, Packing(batch["offsets"])), batch["targets"]
         if self.config.loss == "items":
-            vector, level = self.item()
-            no_rival = torch.where(self.share > 0, 0., -torch.inf)
-            return softmax_loss(known, vector, level, target, no_rival)
-        logits = self.item.logits(known)
+            vector, level = self.item.combined(turned)
+            return trained_softmax_loss(known, vector, level, target, self.share)
+        logits = self.item.logits(known, turned)
         losses = F.cross_entropy(logits.flatten(0, 1), self.item.tokens[target].T.flatten(), reduction="none")
         return mean_of_known(losses.view(logits.shape[:2]), self.item.known[target])

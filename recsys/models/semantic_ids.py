@@ -309,6 +309,10 @@ class Tokenizer(ContentModel):
         "Items of train of which something is known: codes are learned from them"
         return self.known & (torch.bincount(split.train.item, minlength=self.n_items) > 0).to(self.device)
 
+    def generator(self)->torch.Generator:
+        "On the model's device, seeded by torch's, which a run has seeded"
+        return torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (1,))))
+
     def encoded(self, x:Tensor)->Tensor: return x
     def decoded(self, z:Tensor)->Tensor: return z
     def asked(self, name:str, compute): # what `compute` gives, without gradients, until a weight changes
@@ -347,11 +351,12 @@ class ResidualKMeans(Tokenizer):
         super().__init__(config, catalogue, sampling)
         self.register_buffer("codebooks", torch.zeros(config.levels, config.size, config.axes))
     def learn(self, rows, train, split):
-        c = self.config
         self.read(split)
-        g = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (1,))))   # a run has seeded torch's
-        self.codebooks = residual_k_means(
-            self.inputs[self.taught(split)], c.levels, c.size, c.iterations, c.weak, g)
+        self.codebooks = self.cut(self.taught(split), self.generator())
+    def cut(self, taught:Tensor, generator:torch.Generator)->Tensor: # [levels, size, axes]
+        "The codebooks, by the items that are `taught` [n_items] bool"
+        c = self.config
+        return residual_k_means(self.inputs[taught], c.levels, c.size, c.iterations, c.weak, generator)
 
 # %% ../../nbs/04_models/07_semantic_ids.ipynb #5e1d0026
 def straight_through(z:Tensor, q:Tensor)->Tensor:
@@ -460,8 +465,8 @@ class RQVAE(Tokenizer, TrainedOnHistories):
     def prepare(self, split):
         super().prepare(split)
         self.read(split)
-        g = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (1,))))
-        with torch.no_grad(): self.books.begin(self.encoder(self.inputs[self.taught(split)]), g)
+        generator = self.generator()
+        with torch.no_grad(): self.books.begin(self.encoder(self.inputs[self.taught(split)]), generator)
     def update(self, start, before, split):
         "What was learned goes on; new items are read as the ones before"
         if self.config.vectors:

@@ -167,7 +167,7 @@ class ItemTower(nn.Module):
         self.register_buffer("features", features.matrix() if width else torch.zeros(n_items, 0))
         self.about = nn.Parameter(torch.randn(width, config.dim)*.05) if width else None
         self.about_level = nn.Parameter(torch.zeros(width)) if width else None
-        self.without_zeros = None   # the features, as `few` keeps them
+        self.without_zeros = None   # the features as `few` keeps them: as they are, where there is little to leave out
 
     def own_rows(self)->Tensor: # [n_items] 1 where an item's own row counts
         "In training some are left out"
@@ -177,8 +177,9 @@ class ItemTower(nn.Module):
     def few(self)->Tensor|None: # [n_items, words] sparse; None: too many numbers are not 0
         "The features of all items, without their zeros"
         if self.without_zeros is None or self.without_zeros.device != self.features.device:
-            self.without_zeros = self.features.to_sparse()
-        return self.without_zeros if self.without_zeros._nnz() < FEW*self.features.numel() else None
+            few = self.features.count_nonzero() < FEW*self.features.numel()
+            self.without_zeros = self.features.to_sparse() if few else self.features
+        return self.without_zeros if self.without_zeros.is_sparse else None
     def from_features(self, some)->tuple: # [m, d], [m]
         "What features make of vectors and levels"
         both = torch.cat([self.about, self.about_level[:, None]], 1)
