@@ -388,7 +388,7 @@ def _from_ranking(split, truth, ranking, s, found, candidates=None):
     rows = split.part(s.part).liked
     if candidates is None: rows = rows[contains(truth.keys, pair_keys(rows.user, rows.item, truth.n_items))]
     elif s.only is not None: rows = rows[s.only[rows.item]]
-    audit = part_audit(split, s.part, rows, truth.users, truth.items) | list_audit(ranking) | found
+    audit = part_audit(split, s.part, rows, truth.users, truth.items) | list_audit(ranking, truth) | found
     audit |= _outside(split, truth, s)
     values = hit_metrics(truth.hits(ranking.items), truth.n_test, s.ks)
     return Evaluation(s.protocol.name, s.part, s.ks, truth.users, truth.n_test, values, audit,

@@ -139,7 +139,8 @@ class Graph:
         worst = scores.masked_fill(~there, torch.inf).amin(1)
         scores.masked_fill_(~left, -torch.inf)
         last = None if ties.last is None else ties.last.gather(1, items)
-        ranking = Ranking(*top_k(scores, k, ties.keys, items, ties.seed, last), exact=False)
+        found = top_k(scores, k, ties.keys, items, ties.seed, last)
+        ranking = Ranking(*found, exact=False, reached=items.masked_fill(~there, -1))
         return ranking, (left.sum(1) > k) & (ranking.scores[:, -1] > worst)
 
     def search(self,

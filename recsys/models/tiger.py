@@ -296,7 +296,8 @@ class Tiger(ByIds, Sequential):
         at = items.clamp(min=0)
         last = None if ties.last is None else ties.last.to(at.device).gather(1, at)
         found = top_k(scores + shut.gather(1, at), k, ties.keys.to(at.device), items, ties.seed, last)
-        return Ranking(*found, exact=False)
+        widest = max(1, int((items >= 0).sum(1).max()))
+        return Ranking(*found, exact=False, reached=items.sort(1, descending=True)[0][:, :widest])
 
     # none: a likelihood is no product
     user_vectors, search_vectors = Recommender.user_vectors, Recommender.search_vectors
