@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['forest', 'difference_forest', 'outcome_title', 'outcome_bars', 'user_map', 'history_lengths', 'activity_segments',
-           'found_items', 'popularity_segments', 'segment_plot', 'cost_table', 'cost_plot']
+           'found_items', 'popularity_segments', 'segment_plot', 'cost_table', 'cost_plot', 'learning_curves',
+           'learning_plot']
 
 # %% ../nbs/06g_comparison_figures.ipynb #d524dc55
 import json, math
@@ -393,4 +394,35 @@ def cost_plot(
     metric = f"{c.metric_name}, {protocol_name(c.protocol)}"
     caption(time, cost_title(c, costs), "training, seconds (log)", metric, width=55)
     legend_below(time, side="left", fontsize=10.5)
+    return fig
+
+# %% ../nbs/06g_comparison_figures.ipynb #30a23029
+def learning_curves(c:Comparison)->dict: # run -> seconds of training, value
+    "Validation along the training of each run, of the first where there are several; runs without at least two are left out"
+    curves = {}
+    for name in c.table.run:
+        file = c.runs[name].singles[0].folder/"history.csv"
+        rows = pd.read_csv(file) if file.is_file() else pd.DataFrame()
+        if c.metric not in rows or rows[c.metric].count() < 2: continue
+        curve = pd.DataFrame({"seconds": rows.seconds.cumsum(), "value": rows[c.metric]})
+        curves[name] = curve.dropna()
+    return curves
+
+@themed
+def learning_plot(
+    c:Comparison,
+    curves:dict,   # as of `learning_curves`, not empty
+): # Figure
+    "The metric on validation against seconds of training"
+    fig, ax = canvas(3.6)
+    colours = dict(zip(c.table.run, STYLES*9))
+    for name, curve in curves.items():
+        colour, marker = colours[name]
+        ax.plot(curve.seconds, curve.value, marker=marker, color=colour, ms=4, label=name)
+    seconds_axis(ax, pd.concat([curve.seconds for curve in curves.values()]))
+    ends = pd.DataFrame({name: curve.iloc[-1] for name, curve in curves.items()}).T
+    last = ends.value.idxmin() if c.lower else ends.value.idxmax()
+    title = f"{last} ends best on validation: {metric_text(ends.value[last])} after {seconds_text(ends.seconds[last])}"
+    caption(ax, title, "training, seconds (log)", f"{c.metric_name} on validation", width=55)
+    legend_below(ax, fontsize=10.5)
     return fig
