@@ -398,7 +398,7 @@ def cost_plot(
 
 # %% ../nbs/06g_comparison_figures.ipynb #30a23029
 def learning_curves(c:Comparison)->dict: # run -> seconds of training, value
-    "Validation along the training of each run, of the first where there are several; runs without at least two are left out"
+    "Validation along the training of each run, or of its first seed; a run with less than two values has no curve"
     curves = {}
     for name in c.table.run:
         file = c.runs[name].singles[0].folder/"history.csv"

@@ -9,7 +9,7 @@ __all__ = ['FULLEST', 'SHOWN', 'ids_picture', 'fullest_tokens', 'ids_html']
 import pandas as pd, torch
 from torch import Tensor
 from .html import table
-from .models.semantic_ids import SemanticIds, Tokenizer, Trie
+from .models.semantic_ids import SemanticIds, Tokenizer
 from .plots import PALETTE, canvas, percent, themed
 
 # %% ../nbs/08c6_ids_report.ipynb #c6a10006
@@ -34,14 +34,12 @@ def fullest_tokens(
     titles:list,        # by item code
 )->pd.DataFrame:        # first token, items, most liked
     "What begins alike: the first tokens with the most items"
-    tree = Trie.of(ids)
-    tokens = tree.children(tree.root(1), 0)[1]
-    begins, below = tree.below(tokens, 1)
-    rows = []
-    for k in begins.diff().argsort(descending=True, stable=True)[:FULLEST].tolist():
-        items = below[begins[k]:begins[k + 1]]
+    first, rows = torch.where(ids.known, ids.codes[:, 0], -1), []
+    held = torch.bincount(first[ids.known], minlength=ids.sizes[0])
+    for token in held.argsort(descending=True, stable=True)[:FULLEST].tolist():
+        items = (first == token).nonzero()[:, 0]
         best = items[liked[items].argsort(descending=True, stable=True)[:SHOWN]]
-        rows.append((int(tokens[k]), len(items), "; ".join(titles[item] for item in best.tolist())))
+        rows.append((token, len(items), "; ".join(str(titles[item]) for item in best.tolist())))
     return pd.DataFrame(rows, columns=["first token", "items", "most liked"])
 
 def ids_html(
@@ -53,8 +51,8 @@ def ids_html(
     if not isinstance(model, Tokenizer): return ""
     ids = model.ids()
     liked = torch.bincount(split.train.liked.item, minlength=len(ids))
-    share, last = ids.collisions(), ids.unique().sizes[-1]
-    said = (f"<p><b>Semantic ids.</b> {int(ids.known.sum()):,} of {len(ids):,} items have an id of {ids.levels} tokens. "
-            f"{percent(share)} of them share all tokens with another item: one more token, of {last}, tells these apart. "
-            "Below, the fullest first tokens.</p>")
+    same = ids.codes[ids.known].unique(dim=0, return_counts=True)[1]   # items of each tuple
+    said = (f"<p><b>Semantic ids.</b> {int(ids.known.sum()):,} of {len(ids):,} items have an id of {ids.levels} "
+            f"tokens. {percent(ids.collisions())} share all tokens with another item, at most {int(same.max())} "
+            "with each other: one more token tells them apart. Below, the fullest first tokens.</p>")
     return said + table(fullest_tokens(ids.to("cpu"), liked.cpu(), titles))

@@ -154,7 +154,7 @@ class Ranking:
     scores:Tensor      # [n, k], -inf pads
     tied:Tensor        # [n] bool: the score at the cut equals that of an item left out
     exact:bool = True  # False where not all items were looked at
-    reached:Tensor|None = None   # [n, r] items that were looked at, -1 pads; `EVERY` and pads for all; None: all, for everybody
+    reached:Tensor|None = None   # [n, r] items looked at, -1 pads; `EVERY` and pads: all; None: all, for everybody
 
     def __len__(self): return len(self.items)
     def cpu(self)->"Ranking":
