@@ -414,7 +414,7 @@ def learning_plot(
     curves:dict,   # as of `learning_curves`, not empty
 ): # Figure
     "The metric on validation against seconds of training"
-    fig, ax = canvas(3.6)
+    fig, ax = canvas(3.2 + legend_height(curves))
     colours = dict(zip(c.table.run, STYLES*9))
     for name, curve in curves.items():
         colour, marker = colours[name]
@@ -423,6 +423,6 @@ def learning_plot(
     ends = pd.DataFrame({name: curve.iloc[-1] for name, curve in curves.items()}).T
     last = ends.value.idxmin() if c.lower else ends.value.idxmax()
     title = f"{last} ends best on validation: {metric_text(ends.value[last])} after {seconds_text(ends.seconds[last])}"
-    caption(ax, title, "training, seconds (log)", f"{c.metric_name} on validation", width=55)
+    caption(ax, title, "training, seconds (log)", f"{c.metric_name}, validation", width=55)
     legend_below(ax, fontsize=10.5)
     return fig
