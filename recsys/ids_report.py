@@ -6,6 +6,7 @@
 __all__ = ['FULLEST', 'SHOWN', 'ids_picture', 'fullest_tokens', 'ids_html']
 
 # %% ../nbs/08c6_ids_report.ipynb #c6a10003
+import math
 import pandas as pd, torch
 from torch import Tensor
 from .html import table
@@ -19,9 +20,11 @@ def ids_picture(model:Tokenizer):
     use, left = model.ids().use().tolist(), [1., *model.reconstruction()]
     fig, (used, told) = canvas(3, ncols=2)
     used.bar(range(1, len(use) + 1), use, color=PALETTE["main"], width=.6)
-    used.set(title="use: perplexity / tokens", xlabel="token", xticks=range(1, len(use) + 1), ylim=(0, 1.04))
+    step = math.ceil(len(use)/8)   # of the ticks, so that their numbers do not touch
+    used.set(title="use: perplexity / tokens", xlabel="token", xticks=range(1, len(use) + 1, step), ylim=(0, 1.04))
     told.plot(range(len(left)), left, "o-", color=PALETTE["main"])
-    told.set(title="share of the content left out", xlabel="tokens read", xticks=range(len(left)), ylim=(0, 1.04))
+    told.set(title="share of the content left out", xlabel="tokens read", xticks=range(0, len(left), step),
+             ylim=(0, 1.04))
     fig.suptitle(f"All tokens together leave {percent(left[-1])} of the content untold", x=.012, ha="left")
     return fig
 
