@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LEAST', 'DecoderBlock', 'look_up_to', 'Reading', 'TigerConfig', 'Tokens', 'Decoder', 'log_shares', 'beam_search',
-           'score_all', 'valid_tokens', 'Tiger']
+           'log_shares_within', 'score_all', 'valid_tokens', 'Tiger']
 
 # %% ../../nbs/04_models/07b_tiger.ipynb #7c1d0003
 from dataclasses import dataclass, replace
@@ -195,25 +195,43 @@ def beam_search(
     there = total > -torch.inf
     return torch.where(there, tree.item(torch.where(there, longer, 0)), -1), total
 
+def log_shares_within(
+    logits:Tensor,   # [n, m]
+    group:Tensor,    # [m] a number below `groups`
+    groups:int,
+)->Tensor:           # [n, m] log-likelihoods
+    "A softmax among the columns of each group"
+    largest = logits.new_full((len(logits), groups), -torch.inf).scatter_reduce(1, group.expand_as(logits), logits, "amax")
+    below = logits - largest[:, group]
+    total = torch.zeros_like(largest).index_add(1, group, below.exp())
+    return below - total.log()[:, group]
+
 def score_all(
     decoder:Decoder, tokens:Tokens, tree:Trie,
     reading:Reading,    # of n histories
     valid:bool=True,    # as of `beam_search`
-)->Tensor:              # [n, items with an id] log-likelihoods, as `tree.items` are ordered
-    "Each beginning is written once"
+)->Tensor:              # [n, items] log-likelihoods; 0 for what is not in the tree
+    "Each beginning is written once, as long as more than one item begins so"
     n, looks, kept = len(reading.last), decoder.looks(reading), decoder.nothing()
-    x = decoder.inputs(reading.last, reading.last.new_empty(n, 0, reading.last.shape[1]))
-    total = reading.last.new_zeros(n, 1)
+    x = decoder.inputs(reading.last, reading.last.new_empty(n, 0, reading.last.shape[1]))   # [n·w, 1, d]
+    beginning, scores = tree.root(1), reading.last.new_zeros(n, len(tokens.codes))          # [w]; [n, items]
     for level in range(tree.levels):
         x, kept = decoder(x, kept, looks)
-        allowed = tree.allowed(tree.prefixes[level], level) if valid else None   # [w, size]
-        likelihood = log_shares(tokens.logits(x[:, 0], level).unflatten(0, total.shape), allowed)
-        begins, token = tree.children(tree.prefixes[level], level)
-        parent = torch.repeat_interleave(torch.arange(len(begins) - 1, device=token.device), begins.diff())
-        total = total[:, parent] + likelihood[:, parent, token]
-        if level == tree.levels - 1: return total
+        logits = tokens.logits(x[:, 0], level).unflatten(0, (n, -1))
+        begins, token = tree.children(beginning, level)
+        parent = torch.repeat_interleave(torch.arange(len(beginning), device=token.device), begins.diff())
+        if valid: likelihood = log_shares_within(logits[:, parent, token], parent, len(beginning))
+        else: likelihood = logits.log_softmax(-1)[:, parent, token]
+        longer = tree.extend(beginning[parent], token, level)
+        begins, items = tree.below(longer, level + 1)
+        scores[:, items] += likelihood.repeat_interleave(begins.diff(), 1)
+        # with the tokens that lead to an item alone, what one item begins with is followed by its tokens for sure
+        goes_on = (begins.diff() > (1 if valid else 0)).nonzero()[:, 0]
+        if level == tree.levels - 1 or not len(goes_on): return scores
+        beginning, parent, token = longer[goes_on], parent[goes_on], token[goes_on]
         kept = [known.unflatten(0, (n, -1))[:, parent].flatten(0, 1) for known in kept]
         x = (F.embedding(token, tokens.rows[level]) + decoder.places[level + 1]).repeat(n, 1)[:, None]
+
 
 # %% ../../nbs/04_models/07b_tiger.ipynb #7c1d000e
 def valid_tokens(
@@ -264,10 +282,11 @@ class Tiger(ByIds, Sequential):
         tree:Trie,      # of what may be written
     )->list:            # of [m, 1], one a level
         "Log-likelihood of each token"
-        every, out = self.config.rivals == "level", []
-        for level, allowed in enumerate(valid_tokens(tree, codes)):
+        valid, out = self.config.rivals == "valid", []
+        masks = valid_tokens(tree, codes) if valid else [None]*codes.shape[1]
+        for level, rivals in enumerate(masks):
             token = codes[:, [level]]
-            rivals = None if every else allowed.scatter(1, token, True)   # an id of no item has a likelihood, too
+            if valid: rivals = rivals.scatter(1, token, True)   # an id of no item has a likelihood, too
             out.append(log_shares(self.item.logits(x[:, level], level), rivals).gather(1, token))
         return out
 
@@ -304,9 +323,7 @@ class Tiger(ByIds, Sequential):
         if not len(some): return out
         reading = self.reading(likes.select(some))
         if items is None:
-            tree = self.tree()
-            found = reading.last.new_full((len(some), self.n_items), torch.nan)
-            found[:, tree.items] = score_all(self.decoder, self.item, tree, reading, self.config.rivals == "valid")
+            found = score_all(self.decoder, self.item, self.tree(), reading, self.config.rivals == "valid")
             known = self.item.known.expand_as(found)
         else:
             asked = items.expand(len(query), -1)[some] if items.dim() == 1 else items[some]
