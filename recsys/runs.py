@@ -54,6 +54,10 @@ def same_run(folder:Path,
     return not finished(folder) and run_state(folder).get("about") == about
 
 # %% ../nbs/08a_runs.ipynb #799381f5
+def _of_any_checkout(config:dict)->dict:
+    "A configuration whose `needs` have no folders, so that a checkout that has moved has the same runs"
+    return config | {"needs": [Path(path).name for path in config.get("needs", [])]}
+
 def ran(config # as `recsys.config` checks it
        )->bool:
     "Whether there is a finished run of this very configuration, and of nothing that has joined since"
@@ -61,7 +65,7 @@ def ran(config # as `recsys.config` checks it
     if not finished(folder) or written_metrics(folder).get("updates"): return False
     written = yaml.safe_load((folder/"config.yaml").read_text())
     written.pop("resolved", None)   # what `auto` became on that machine
-    return written == config.model_dump(mode="json")
+    return _of_any_checkout(written) == _of_any_checkout(config.model_dump(mode="json"))
 
 # %% ../nbs/08a_runs.ipynb #da0c0742
 @contextlib.contextmanager
