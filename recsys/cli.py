@@ -8,9 +8,9 @@ __all__ = ['Several', 'RunName', 'AsJson', 'app', 'Version', 'Protocols', 'Candi
            'Dislikes', 'Features', 'Similar', 'BatchFile', 'Out', 'SkipUnknown', 'HowMany', 'Genres', 'FromYear',
            'ToYear', 'MinInteractions', 'Only', 'Diversity', 'Niche', 'SearchWay', 'AsCsv', 'Safe', 'NewFile',
            'UpdateEpochs', 'NewItems', 'NewUsers', 'RunNames', 'Host', 'ApiKey', 'AllowedHosts', 'Origins', 'Timeout',
-           'PerClient', 'Watch', 'Formats', 'ExportFolder', 'FrozenFolder', 'override', 'about', 'run', 'runs',
-           'models', 'evaluate', 'compare', 'sweep', 'leaderboard', 'report', 'recommend', 'update', 'serve', 'export',
-           'freeze', 'main']
+           'PerClient', 'Watch', 'Formats', 'ExportFolder', 'FrozenFolder', 'override', 'about', 'trained_here', 'work',
+           'run', 'runs', 'models', 'evaluate', 'compare', 'sweep', 'leaderboard', 'report', 'recommend', 'update',
+           'serve', 'export', 'freeze', 'main']
 
 # %% ../nbs/10_cli.ipynb #fb0c96ee
 import os
@@ -48,6 +48,19 @@ Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=
 def about(version:Version=False):
     "One command for each job; `recsys COMMAND --help` says more."
 
+# %% ../nbs/10_cli.ipynb #90500001
+def trained_here(file:Path, values:tuple)->bool: # whether this process makes the page
+    "As one of the processes that `torchrun` started, train first; the first of them makes the page"
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1: return True
+    from recsys.together import train_with_others
+    return train_with_others(file, values)
+
+@app.command(hidden=True)
+def work(file:Path, said:Path):
+    "One of the processes of a training that asks for several; the notebook starts it."
+    from recsys.together import work
+    work(file, said)
+
 # %% ../nbs/10_cli.ipynb #29622c87
 @app.command()
 def run(
@@ -55,11 +68,13 @@ def run(
     overrides:Annotated[Several, override("a value: training.epochs=3")]=None,
 ):
     "Execute an experiment through papermill; leave a run folder, an MLflow record and a report."
+    values = tuple(overrides or ())
+    with plain_errors():
+        if not trained_here(file, values): return
     with plain_errors(), Screen(f"recsys run {file}") as screen:
         from recsys.config import configure, read_config
         from recsys.execution import execute
         from recsys.runs import outputs
-        values = tuple(overrides or ())
         config = configure(read_config(file, values), file)
         report = execute(file, values, progress=screen)
         screen.stop()

@@ -22,12 +22,14 @@ from .candidates import first_times, positives, read_candidates, read_frame, rea
 from .cold_start import new_items, to_be_found, told_query
 from .data import ITEM, RATING, USER
 from .encoding import Catalogue, Query, contains, pair_keys, raw_id
+from .kernels import evaluation_mode
 from .metrics import METRICS, Truth, check_ks, hit_metrics, mean_interval, metric_range
 from .models.base import Reads
 from .names import Protocol, headline_metrics, metric_name, parse_protocol, protocol_name
 from .preprocessing import Split
 from .ranking import NotFinite, Ranking, Ties, check_scores, chunk_users, hash_key, rank_scores, top_k
 from .utils import Section, unknown
+from .world import World
 
 _all_ = [   # names of the chapters before that belong to an evaluation
     METRICS, Truth, headline_metrics, metric_name, mean_interval, top_k, hash_key,
@@ -123,6 +125,7 @@ class Settings:
     budget_mb:int = 64       # memory for scores
     collisions:str = "keep"  # given candidates: negatives that are positives elsewhere stay, or "drop"
     only:Tensor|None = None  # [n_items] bool: items that are ranked; None: all
+    world:World = World()    # this process among those that share the users
 
     def __post_init__(self):
         for name, choices in _CHOICES.items():
@@ -291,7 +294,7 @@ def _rank_all(model, split, truth, at_once, s):
     "The ranking of the users of `truth` over the catalogue, or the items allowed, without what they consumed"
     k, consumed, rankings = s.list_length(truth.n_items), split.consumed(s.part), []
     allowed = new_items(split, s.part) if s.protocol.kind == "new_items" else s.only
-    for rows in torch.arange(len(truth.users)).split(at_once):
+    for rows in s.world.share(torch.arange(len(truth.users)).split(at_once)):
         users = truth.users[rows]
         last = _positives_last(truth, rows) if s.ties == "pessimistic" else None
         ties = Ties(s.seed, users, last)
@@ -299,7 +302,7 @@ def _rank_all(model, split, truth, at_once, s):
             hide = _hidden(consumed.select(users), allowed)
             ranking = _rank(model, _asked(model, split, users, s), truth.n_items, k, hide, ties)
         rankings.append(ranking.cpu())
-    return Ranking.cat(rankings).padded(k)
+    return Ranking.cat(s.world.join(rankings)).padded(k)
 
 # %% ../nbs/06_evaluation.ipynb #b418c546
 def _rank_candidates(model, split, truth, cand, at_once, s):
@@ -307,7 +310,7 @@ def _rank_candidates(model, split, truth, cand, at_once, s):
     starts = torch.searchsorted(cand.user, truth.users)
     length = torch.searchsorted(cand.user, truth.users, right=True) - starts
     k, name, rankings, flat = s.list_length(truth.n_items), model_name(model), [], []
-    for rows in torch.arange(len(truth.users)).split(at_once):
+    for rows in s.world.share(torch.arange(len(truth.users)).split(at_once)):
         users, place = truth.users[rows], torch.arange(int(length[rows].max()))
         there = place < length[rows, None]
         at = (starts[rows, None] + place).clamp(max=len(cand.user)-1)
@@ -319,7 +322,7 @@ def _rank_candidates(model, split, truth, cand, at_once, s):
         scores.masked_fill_(~there, -torch.inf)
         last = label if s.ties == "pessimistic" else None
         rankings.append(Ranking(*top_k(scores, k, users, items, s.seed, last)).cpu())
-    return Ranking.cat(rankings), replace(cand, score=torch.cat(flat))
+    return Ranking.cat(s.world.join(rankings)), replace(cand, score=torch.cat(s.world.join(flat)))
 
 # %% ../nbs/06_evaluation.ipynb #6d2048b1
 def _check_stars(model, split, part):
@@ -352,7 +355,7 @@ def _predict(model, split, s):
     asked, each, now, width = _questions(model, split, rows, s.part)
     ends, out = each.cumsum(0), []
     begins = ends - each
-    for some in torch.arange(len(asked)).split(chunk_users(width, s.budget_mb)):
+    for some in s.world.share(torch.arange(len(asked)).split(chunk_users(width, s.budget_mb))):
         mine = slice(int(begins[some[0]]), int(ends[some[-1]]))
         query = s.query(split, asked[some])
         if now is not None: query = replace(query, now=now[some])
@@ -360,19 +363,7 @@ def _predict(model, split, s):
         stars = model.predict(query, row, rows.item[mine])
         with _naming_user(split.catalogue, rows.user[mine]):
             out.append(check_scores(stars[:, None], len(row), 1, model_name(model))[:, 0].cpu())
-    return Predictions(rows.user, rows.item, rows.rating, torch.cat(out))
-
-# %% ../nbs/06_evaluation.ipynb #87255c37
-@contextmanager
-def _evaluation_mode(model):
-    "The model in evaluation mode, without gradients; afterwards as it was"
-    was_training = getattr(model, "training", False)
-    if hasattr(model, "eval"): model.eval()
-    try:
-        # not inference_mode: what a model or a split caches meanwhile must be fit for training
-        with torch.no_grad(): yield
-    finally:
-        if was_training: model.train()
+    return Predictions(rows.user, rows.item, rows.rating, torch.cat(s.world.join(out)))
 
 # %% ../nbs/06_evaluation.ipynb #f4d70915
 def _outside(split, truth, s):
@@ -450,14 +441,15 @@ def evaluate(
     candidates:Candidates|str|Path|None=None, # protocol candidates: the lists, or their file
     collisions:str="keep",   # protocol candidates: negatives that are positives elsewhere stay, or "drop"
     only:Tensor|str|Path|None=None, # rank within these items: [n_items] bool, or a file, see `read_items`; None: all
+    world:World=World(),     # this process among those that share the users; all of them get the whole evaluation
 )->Evaluation:
     "Rank (or predict) for every user with a positive in `part`, and measure"
     check_only(only, [protocol])
     only = allowed_items(only, split.catalogue)
-    s = Settings(parse_protocol(protocol), check_ks(ks), part, seed, history, ties, budget_mb, collisions, only)
+    s = Settings(parse_protocol(protocol), check_ks(ks), part, seed, history, ties, budget_mb, collisions, only, world)
     check_given(candidates, s.protocol.kind == "candidates")
     if isinstance(candidates, (str, Path)): candidates = read_candidates(candidates, split, part)
-    with _evaluation_mode(model):
+    with evaluation_mode(model):
         if s.protocol.kind == "rating": return _evaluate_stars(model, split, s)
         if s.protocol.kind in ("sampled", "candidates"): return _evaluate_candidates(model, split, s, candidates)
         return _evaluate_full(model, split, s)
@@ -483,8 +475,8 @@ def compare_protocols(
 ):                                 # Figure
     "Means with their 95 % intervals, one line an evaluation, one panel a metric"
     from recsys.plots import PALETTE, canvas, caption, themed
-    runs = evaluations
-    if not isinstance(runs, dict): runs = {protocol_name(e.protocol): e for e in evaluations}
+    by_name = isinstance(evaluations, dict)
+    runs = evaluations if by_name else {protocol_name(e.protocol): e for e in evaluations}
     protocols = dict.fromkeys(e.protocol for e in runs.values())
     palette = [PALETTE[name] for name in ("main", "accent", "good", "warm", "pink")]
     colour = dict(zip(protocols, palette*len(runs)))

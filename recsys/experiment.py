@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['log', 'allowed_list', 'evaluate_all', 'check_cold', 'validation_protocol', 'can_validate', 'validator',
-           'beyond_lists', 'beyond_full', 'new_model', 'print_epoch', 'train', 'by_code', 'write_results', 'collect',
-           'Result', 'write_json', 'run', 'summarize', 'reopen', 'known_parent', 'run_all', 'evaluate_run', 'Config',
+           'beyond_lists', 'beyond_full', 'new_model', 'train', 'by_code', 'write_results', 'collect', 'Result',
+           'write_json', 'run', 'summarize', 'reopen', 'known_parent', 'run_all', 'evaluate_run', 'Config',
            'DataConfig', '_load_pyfunc', 'compare_config', 'configure', 'environment', 'execute', 'execute_compare',
            'execute_compare_file', 'execute_report', 'expand_runs', 'explain', 'finished', 'outputs', 'prepare',
            'read_config', 'run_model', 'run_split', 'runs_page', 'with_values']
@@ -24,18 +24,20 @@ from .data import Tables, item_word
 from .evaluation import Evaluation, evaluate
 from .names import parse_protocol, protocol_name
 from .features import save_catalogue
-from .names import LOWER_IS_BETTER, metric_name
+from .names import LOWER_IS_BETTER
 from .models.base import create, load as load_model
 from .models.search import searching
 from .prepare import prepare
 from .preprocessing import Split
+from .processes import train_in_processes, trained_together
 from .runs import claim, commanded, environment, explain_full_disk, finished, locked, logged, outputs, peak_rss_mb
 from .searches import check_search_package, search_figures
-from .runs import run_model, run_split, run_state, same_run, settle, stage, written_metrics
+from .runs import print_epoch, run_model, run_split, run_state, same_run, settle, stage, written_metrics
 from .split_files import save_split
 from .tracking import BEHIND, Record, begin_run, catch_up, complete_record, final_metrics, known_epochs, recorded
 from .training import Fitted, fit, resolve, seed_epoch
 from .utils import die_with_parent, replacing, stop_if_orphaned
+from .world import World
 
 # %% ../nbs/08b_experiment.ipynb #2b2c18c4
 from .config import DataConfig, configure, explain, read_config, with_values   # noqa: F401
@@ -64,19 +66,21 @@ def evaluate_all(
     model,
     part:str,               # test or valid
     history:str|None=None,  # what the model is fed: None, all that came before the part; train
+    world:World=World(),    # this process among those that share the users
 )->dict:                    # protocol -> Evaluation
     "Every protocol of `config.evaluation` on one part; validation is always ranked by all scores"
     with searching(model, config.evaluation.search if part == "test" else "exact"):
-        return _evaluated(config, split, model, part, history)
+        return _evaluated(config, split, model, part, history, world)
 
-def _evaluated(config, split, model, part, history):
+def _evaluated(config, split, model, part, history, world):
     e, only, found = config.evaluation, _only(config, split), {}
+    options = dict(ties=e.ties, budget_mb=e.budget_mb, world=world)
     for protocol in e.protocols:
         of_test = protocol == "candidates"
         if part != "test" and (of_test or not can_be_asked(split, part, protocol)): continue
         given = dict(candidates=e.candidates, collisions=e.collisions) if of_test else {}
         if protocol != "rating": given |= only
-        found[protocol] = evaluate(model, split, protocol, e.ks, part, 0, history, e.ties, e.budget_mb, **given)
+        found[protocol] = evaluate(model, split, protocol, e.ks, part, 0, history, **options, **given)
     return found
 
 # %% ../nbs/08b_experiment.ipynb #58c6df25
@@ -101,11 +105,11 @@ def can_validate(config:Config, split:Split)->bool:
     return bool(only["only"][liked.item].any()) if only else len(liked) > 0
 
 # %% ../nbs/08b_experiment.ipynb #b225e9ba
-def validator(config:Config, split:Split):
+def validator(config:Config, split:Split, world:World=World()):
     "The function that training calls: metrics of a model on the validation part; None without one"
     if not can_validate(config, split): return None
     e, protocol = config.evaluation, validation_protocol(config)
-    options = dict(part="valid", seed=0, ties=e.ties, budget_mb=e.budget_mb)
+    options = dict(part="valid", seed=0, ties=e.ties, budget_mb=e.budget_mb, world=world)
     if protocol != "rating": options |= _only(config, split)
     def validate(model):
         found = evaluate(model, split, protocol, e.ks, **options)
@@ -130,28 +134,26 @@ def new_model(config:Config, split:Split):
     seed_epoch(config.seed, 0)
     return create(config.model, split.catalogue, config.sampling)
 
-# %% ../nbs/08b_experiment.ipynb #f875f20d
-def print_epoch(row:dict, epochs:int, metric:str # of validation; empty: there is none
-               ):
-    "One plain line an epoch"
-    names = {"loss": "loss"}
-    if metric: names[metric] = metric_name(metric)
-    values = "  ".join(f"{name} {row[key]:.4f}" for key, name in names.items() if key in row)
-    print(f"epoch {row['epoch']:>3}/{epochs}  {values}  {row['seconds']:.1f} s", flush=True)
-
 # %% ../nbs/08b_experiment.ipynb #967f4a8d
-def _refit(config:Config, split:Split, folder:Path, first:Fitted):
+def _refit(config:Config, split:Split, folder:Path|None, first:Fitted, world:World):
     "The model trained afresh on train and validation, for as many epochs as validation chose"
     epochs = first.best_epoch
     print("refit: afresh on train + validation" + (f" for {epochs} epochs" if epochs else ""), flush=True)
     def on_epoch(row): print_epoch(row, epochs, "")
     last = fit(new_model(config, split), split.refit(), config.training, None, config.seed,
-               folder/"checkpoint"/"refit.safetensors", on_epoch, stop_after=epochs or None, resolved=first.resolved)
+               _checkpoint(folder, "refit"), on_epoch, stop_after=epochs or None, resolved=first.resolved, world=world)
     return last.model
 
+def _checkpoint(folder:Path|None, name:str)->Path|None:
+    "The file of a training's checkpoint; none without a folder"
+    return None if folder is None else folder/"checkpoint"/f"{name}.safetensors"
+
 # %% ../nbs/08b_experiment.ipynb #65cde613
-def train(config:Config, split:Split, folder:Path, resolved:dict|None, record:Record|None,
-          begun:list|None=None # the untrained model and the source of its batches, if they are made; taken out of it
+def train(config:Config, split:Split,
+          folder:Path|None,        # for checkpoints; None: another process writes them
+          resolved:dict|None, record:Record|None,
+          begun:list|None=None,    # the untrained model and the source of its batches, if they are made; taken out of it
+          world:World=World(),     # this process among those that train together
          )->tuple[Fitted, object]:
     "The training that validation watches and, with `training.refit`, the last one; each with its checkpoint"
     t, known = config.training, known_epochs(record) if record else 0
@@ -159,12 +161,12 @@ def train(config:Config, split:Split, folder:Path, resolved:dict|None, record:Re
         print_epoch(row, t.epochs, t.metric)
         if record and row["epoch"] > known: record.epoch(row)
     model, source = begun.pop() if begun else (new_model(config, split), None)
-    first = fit(model, split, t, validator(config, split), config.seed,
-                folder/"checkpoint"/"last.safetensors", on_epoch, resolved=resolved, source=source)
+    first = fit(model, split, t, validator(config, split, world), config.seed, _checkpoint(folder, "last"), on_epoch,
+                resolved=resolved, source=source, world=world)
     del model, source   # nobody holds the batches while another model is trained, or this one evaluated
     if not t.refit: return first, first.model
-    first.model.save(folder/"model_valid")
-    return first, _refit(config, split, folder, first)
+    if folder: first.model.save(folder/"model_valid")
+    return first, _refit(config, split, folder, first, world)
 
 # %% ../nbs/08b_experiment.ipynb #f85b1396
 def by_code(table:pd.DataFrame, column:str, ids)->pd.DataFrame:
@@ -275,12 +277,12 @@ def _begin(folder:Path, config:Config, tables:Tables, split:Split, state:dict, r
     return state, [(model, source)]
 
 # %% ../nbs/08b_experiment.ipynb #de816a28
-def _measure(config:Config, split:Split, fitted:Fitted, model)->dict: # protocol, or "valid protocol" -> Evaluation
+def _measure(config:Config, split:Split, fitted:Fitted, model, world:World)->dict: # protocol, or "valid protocol" -> Evaluation
     "The tested model on test; on validation the one that validation watched, for a refitted one has seen those rows"
     stage("evaluate", ", ".join(protocol_name(p) for p in config.evaluation.protocols))
-    evaluations = evaluate_all(config, split, model, "test", config.evaluation.history)
+    evaluations = evaluate_all(config, split, model, "test", config.evaluation.history, world)
     if can_validate(config, split):
-        valid = evaluate_all(config, split, fitted.model, "valid")
+        valid = evaluate_all(config, split, fitted.model, "valid", world=world)
         evaluations |= {f"valid {protocol}": e for protocol, e in valid.items()}
     return evaluations
 
@@ -308,16 +310,17 @@ def _tell_only(config, catalogue):
     found = allowed_list(config, catalogue)
     for note in found.notes if found else (): print(f"note: {note}", flush=True)
 
-def _work(config:Config, tables:Tables, split:Split, folder:Path, resolved:dict, record:Record, begun:list):
+def _work(config:Config, tables:Tables, split:Split, folder:Path, resolved:dict, record:Record, begun:list,
+          world:World):
     "Train, measure and write: the training, the tested model, its evaluations on test, and metrics.json"
     start = time.perf_counter()
     _tell_only(config, split.catalogue)
     about = {"run": config.name, "pid": os.getpid(), "command": commanded(), "resolved": resolved}
     log.info("started", extra={"fields": about})
     stage("train", f"{config.model.name}, {len(split.train):,} rows")
-    fitted, model = train(config, split, folder, resolved, record, begun)
+    fitted, model = train(config, split, folder, resolved, record, begun, world)
     trained = time.perf_counter()
-    evaluations = _measure(config, split, fitted, model)
+    evaluations = _measure(config, split, fitted, model, world)
     timing = _timing(fitted, start, trained)
     searched = search_figures(model, split, config.evaluation)
     stop_if_orphaned()
@@ -333,14 +336,21 @@ def _goes_on(state:dict, record:Record, parent:str|None)->bool:
     return bool(state) and state["mlflow_run_id"] == record.id and state.get("parent") == parent
 
 # %% ../nbs/08b_experiment.ipynb #a5c332ea
+def _assist(config:Config, split:Split, world:World):
+    "What the processes beside the first do of a run: they train and rank their share, and write nothing"
+    fitted, model = train(config, split, None, world.told(None), None, world=world)
+    _measure(config, split, fitted, model, world)
+
 def run(config:Config, tables:Tables|None=None, split:Split|None=None,
         parent:str|None=None, # MLflow's run of the experiment that this is a seed or fold of
-       )->Result:
+        world:World=World(),  # this process among those that train together
+       )->Result|None:        # None: another process has it
     "Train, evaluate and write one run; an unfinished one of the same configuration and data goes on"
     die_with_parent()
     if tables is None or split is None: tables, split = prepare(config)
     check_cold(config, split)
     check_search_package(config.evaluation.search)
+    if not world.first: return _assist(config, split, world)
     out, env, name = outputs(), environment(), config.name
     about = {"config": config.model_dump(mode="json"), "sha256": tables.info.get("sha256")}
     with locked(out.runs, name):
@@ -354,7 +364,7 @@ def run(config:Config, tables:Tables|None=None, split:Split|None=None,
                 state = {"about": about, "resolved": state.get("resolved"), "mlflow_run_id": record.id,
                          "parent": parent, "environment": env}
                 state, begun = _begin(folder, config, tables, split, state, record)
-            found = _work(config, tables, split, folder, state["resolved"], record, begun)
+            found = _work(config, tables, split, folder, world.told(state["resolved"]), record, begun, world)
             settle(out.runs, name, folder)
     if parent is None: stage("report")
     return Result(config, out.runs/name, tables, split, *found, env)
@@ -431,10 +441,20 @@ def _summarize_experiment(config:Config, results:list, record:Record):
     record.log(final_metrics(summary))
 
 # %% ../nbs/08b_experiment.ipynb #7794f4d7
+def _made(config:Config, tables:Tables|None, split:Split|None, parent:str|None=None)->Result:
+    "One run, by as many processes as its training asks for, or by those that have trained it already"
+    alone = config.training.processes == 1
+    if alone and not trained_together(): return run(config, tables, split, parent)
+    if not trained_together(): train_in_processes(config, parent)
+    made = reopen(config)
+    if made: return made
+    raise RuntimeError(f"The run {config.name!r} was trained by several processes and is not in {outputs().runs}. "
+                       "Give all of them the same folder, which RECSYS_OUT names.")
+
 def run_all(config:Config, tables:Tables|None=None, split:Split|None=None)->list[Result]:
     "Run every seed and fold; with more than one, write the summary under the experiment's own name"
     configs = expand_runs(config)
-    if configs[0] is config: return [run(config, tables, split)]
+    if configs[0] is config: return [_made(config, tables, split)]
     out, results = outputs(), []
     anew = finished(out.runs/config.name)   # of an interrupted experiment the finished runs are kept
     known = None if anew else known_parent(configs)
@@ -442,7 +462,7 @@ def run_all(config:Config, tables:Tables|None=None, split:Split|None=None)->list
         for c in configs:
             print(f"— {c.name}", flush=True)
             kept = None if anew else reopen(c)
-            results.append(kept or run(c, parent=parent.id))
+            results.append(kept or _made(c, None, None, parent.id))
         _summarize_experiment(config, results, parent)
     stage("report")
     return results

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['KEPT', 'LARGE', 'bags', 'Pairs', 'PairDot', 'dot', 'PairSum', 'add', 'shaped', 'AllBCE', 'DropReLU', 'Drop',
-           'DropGELU', 'dropout', 'gelu_dropout', 'length_buckets', 'keep_freed_memory']
+           'DropGELU', 'dropout', 'gelu_dropout', 'length_buckets', 'keep_freed_memory', 'evaluation_mode']
 
 # %% ../nbs/03a_kernels.ipynb #a367d37a
 import ctypes, math, os, platform
+from contextlib import contextmanager
 from functools import cache, cached_property
 import numpy as np, torch
 import torch.nn.functional as F
@@ -253,3 +254,15 @@ def keep_freed_memory()->bool: # False: the allocator is another one, or its use
     if platform.libc_ver()[0] != "glibc" or any(name.startswith("MALLOC_") for name in os.environ): return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(_TRIM, KEPT) and mallopt(_MMAP, LARGE))
+
+# %% ../nbs/03a_kernels.ipynb #87255c37
+@contextmanager
+def evaluation_mode(model):
+    "The model in evaluation mode, without gradients; afterwards as it was"
+    was_training = getattr(model, "training", False)
+    if hasattr(model, "eval"): model.eval()
+    try:
+        # not inference_mode: what a model or a split caches meanwhile must be fit for training
+        with torch.no_grad(): yield
+    finally:
+        if was_training: model.train()

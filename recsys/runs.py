@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Outputs', 'outputs', 'finished', 'run_state', 'written_metrics', 'same_run', 'ran', 'locked', 'recover', 'claim',
-           'settle', 'explain_full_disk', 'JsonLines', 'logged', 'commanded', 'stage', 'environment', 'peak_rss_mb',
-           'run_split', 'run_model', 'checkpoint_epoch']
+           'settle', 'explain_full_disk', 'JsonLines', 'logged', 'commanded', 'stage', 'print_epoch', 'environment',
+           'peak_rss_mb', 'run_split', 'run_model', 'checkpoint_epoch']
 
 # %% ../nbs/08a_runs.ipynb #388a3f94
 import contextlib, errno, json, logging, os, platform, re, resource, shutil, subprocess, sys
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 import yaml
+from .names import metric_name
 from .utils import PARENT, project_root, runs_folder, stop_if_orphaned, under_root
 
 # %% ../nbs/08a_runs.ipynb #665aa560
@@ -171,6 +172,15 @@ def commanded()->int|None:
 def stage(name:str, about:str=""):
     "One line that the `recsys` command shows; nothing elsewhere"
     if commanded(): print(f"stage: {name}  {about}".rstrip(), flush=True)
+
+# %% ../nbs/08a_runs.ipynb #f875f20d
+def print_epoch(row:dict, epochs:int, metric:str # of validation; empty: there is none
+               ):
+    "One plain line an epoch"
+    names = {"loss": "loss"}
+    if metric: names[metric] = metric_name(metric)
+    values = "  ".join(f"{name} {row[key]:.4f}" for key, name in names.items() if key in row)
+    print(f"epoch {row['epoch']:>3}/{epochs}  {values}  {row['seconds']:.1f} s", flush=True)
 
 # %% ../nbs/08a_runs.ipynb #187776dd
 def _processor()->str:

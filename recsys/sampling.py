@@ -195,9 +195,12 @@ class _Order(Sampler):
         for index in self.source.order(self.batch_size, self.generator): yield index[first::step]
 
 class _Batches(Dataset):
-    "Index tensor -> batch"
-    def __init__(self, source, generator): self.source, self.generator = source, generator
-    def __getitem__(self, index): return self.source.batch(index, self.generator)
+    "Index tensor -> batch; a share of one says how many rows it has, which may be none"
+    def __init__(self, source, generator, shared): self.source, self.generator, self.shared = source, generator, shared
+    def __getitem__(self, index):
+        if not self.shared: return self.source.batch(index, self.generator)
+        batch = self.source.batch(index, self.generator) if len(index) else {}
+        return batch | {"rows": len(index)}
 
 # %% ../nbs/03_sampling.ipynb #b5647792
 def epoch(
@@ -207,11 +210,11 @@ def epoch(
     world=None,                   # rank and size of this process among several; None: it is the only one
 )->DataLoader:
     "Batches of one epoch; the same state of the generator gives the same batches"
-    draws = generator
-    if world is not None and world.size > 1:   # the order stays the same for all
+    draws, shared = generator, world is not None and world.size > 1
+    if shared:   # the order stays the same for all
         draws = torch.Generator(generator.device).manual_seed(generator.initial_seed() + 1 + world.rank)
     order = _Order(source, batch_size, generator, world)
-    return DataLoader(_Batches(source, draws), sampler=order, batch_size=None)
+    return DataLoader(_Batches(source, draws, shared), sampler=order, batch_size=None)
 
 # %% ../nbs/03_sampling.ipynb #3cadbde6
 class Rows(Source):

@@ -4,31 +4,33 @@
 
 # %% auto #0
 __all__ = ['log', 'TrainingConfig', 'param_groups', 'make_optimizer', 'make_schedule', 'auto_batch_size', 'resolve_device',
-           'has_tiles', 'resolve_precision', 'resolve', 'seed_epoch', 'one_before', 'checksum', 'save_checkpoint',
-           'read_checkpoint', 'newest_checkpoint', 'load_checkpoint', 'check_losses', 'Progress', 'Start', 'Fitted',
-           'tensors_of', 'Training', 'run_epoch', 'Bar', 'validated', 'close_epoch', 'run_training', 'check_norm',
-           'fit_at_once', 'fit_by_gradient', 'fit', 'plot_history']
+           'has_tiles', 'resolve_precision', 'resolve', 'seed_epoch', 'check_losses', 'Progress', 'Start', 'Fitted',
+           'tensors_of', 'Training', 'take_share', 'run_epoch', 'Bar', 'validated', 'close_epoch', 'run_training',
+           'check_norm', 'fit_at_once', 'fit_by_gradient', 'fit', 'plot_history']
 
 # %% ../nbs/05_training.ipynb #44628128
-import json, logging, math, os, sys, time, zlib
+import logging, math, sys, time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Callable, Literal
 import pandas as pd, torch
-from pydantic import Field
+from pydantic import Field, model_serializer
 from torch import Tensor
+from .checkpoints import load_checkpoint, newest_checkpoint, save_checkpoint
 from .kernels import keep_freed_memory
 from .models.base import Recommender
 from .names import LOWER_IS_BETTER, metric_name
 from .preprocessing import Split
 from .sampling import Source, epoch as batches_of
-from .utils import Section, die_with_parent, free_memory, kept_buffers, replacing, stop_if_orphaned
+from .utils import Section, die_with_parent, free_memory, kept_buffers, stop_if_orphaned
+from .world import World, make_same, mean_gradients_
 
 # %% ../nbs/05_training.ipynb #1a2e9444
 _BATCH = ("rows a step; a row is a positive with its negatives, "
           "or a user where a model learns from whole histories")
 _PRECISION = ("of matrix products in training; auto: bf16 on a GPU, and, for models made for it, where a processor has "
               "tiles for it; weights, norms and sums stay f32")
+_PROCESSES = "of this machine that train together, each with its share of every batch"
 _REFIT = "train afresh on train + validation for the best epoch's number before the test"
 
 class TrainingConfig(Section):
@@ -51,6 +53,12 @@ class TrainingConfig(Section):
     precision:Literal["auto", "f32", "bf16"] = Field("auto", description=_PRECISION)
     threads:int|None = Field(None, ge=1, description="of torch on the CPU; null: torch's choice")
     refit:bool = Field(False, description=_REFIT)
+    processes:int = Field(1, ge=1, le=1024, description=_PROCESSES)
+
+    @model_serializer(mode="wrap")
+    def _without_usual(self, written):
+        "One process is not written, so that runs of before this key are known again"
+        return {key: value for key, value in written(self).items() if key != "processes" or value != 1}
 
 # %% ../nbs/05_training.ipynb #5f233b66
 def param_groups(model:torch.nn.Module, weight_decay:float)->list:
@@ -144,81 +152,6 @@ def seed_epoch(seed:int, epoch:int, device="cpu", rank:int=0)->torch.Generator:
     torch.manual_seed(mixed)
     return torch.Generator(device).manual_seed(mixed)
 
-# %% ../nbs/05_training.ipynb #bf4f941f
-def one_before(path:Path)->Path:
-    "Where the checkpoint before the one at `path` lies"
-    return path.with_name(f"{path.stem}.before{path.suffix}")
-
-def checksum(tensors:dict, state:str)->str:
-    "Of names, types, sizes and bytes"
-    total = zlib.crc32(state.encode())
-    for name in sorted(tensors):
-        t = tensors[name]
-        total = zlib.crc32(f"{name} {t.dtype} {tuple(t.shape)}".encode(), total)
-        total = zlib.crc32(t.contiguous().reshape(-1).view(torch.uint8).numpy(), total)
-    return f"{total:08x}"
-
-# %% ../nbs/05_training.ipynb #8a2a8b58
-def save_checkpoint(path:Path, model, best:dict, optimizer, schedule, state:dict):
-    "Write one file, and keep the one before; `state` is plain JSON"
-    from safetensors.torch import save_file
-    tensors = {f"model.{k}": v for k, v in model.state_dict().items()} | {f"best.{k}": v for k, v in best.items()}
-    names = {id(p): n for n, p in model.named_parameters()}
-    for p, s in optimizer.state.items():
-        tensors |= {f"optimizer.{k}.{names[id(p)]}": v for k, v in s.items() if isinstance(v, Tensor)}
-    tensors = {k: v.detach().cpu().clone() for k, v in tensors.items()}
-    plain = (int, float, str, list, type(None))
-    groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
-    course = {k: v for k, v in schedule.state_dict().items() if isinstance(v, plain)}
-    state = json.dumps(state | {"groups": groups, "schedule": course})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as new:
-        save_file(tensors, new, metadata={"state": state, "checksum": checksum(tensors, state)})
-        if path.exists(): os.replace(path, one_before(path))
-
-# %% ../nbs/05_training.ipynb #40114e07
-def read_checkpoint(path:Path)->tuple[dict, dict]: # tensors, state
-    "What a checkpoint holds; `ValueError` if it is not whole"
-    from safetensors import SafetensorError, safe_open
-    try:
-        with safe_open(path, "pt") as f:
-            about, tensors = f.metadata(), {k: f.get_tensor(k) for k in f.keys()}
-    except SafetensorError as e: raise ValueError(str(e)) from None
-    if not about or "state" not in about: raise ValueError("it says nothing of where the training stood")
-    if checksum(tensors, about["state"]) != about.get("checksum"): raise ValueError("its checksum differs")
-    return tensors, json.loads(about["state"])
-
-# %% ../nbs/05_training.ipynb #87ca6059
-def newest_checkpoint(path:Path)->tuple[dict, dict]|None: # tensors, state
-    "The newest whole checkpoint, if there is one; a broken one is named and set aside"
-    for p in (path, one_before(path)):
-        if not p.exists(): continue
-        try: return read_checkpoint(p)
-        except ValueError as e:
-            aside = p.with_name(p.name + ".broken")
-            os.replace(p, aside)
-            print(f"note: the checkpoint {p} is broken ({e}). It is set aside as {aside.name}; "
-                  "training goes on from the one before it, or from the start.", flush=True)
-    return None
-
-# %% ../nbs/05_training.ipynb #7868fd07
-def load_checkpoint(tensors:dict, state:dict, model, optimizer, schedule)->dict: # best tensors
-    "Put model, optimizer and schedule back where the checkpoint left them"
-    def part(prefix): return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    model.load_state_dict(part("model."))
-    moments = {}   # name of a parameter -> kind -> tensor
-    for key, t in part("optimizer.").items():
-        kind, name = key.split(".", 1)
-        moments.setdefault(name, {})[kind] = t
-    for name, p in model.named_parameters():
-        if name not in moments: continue
-        # torch keeps counts on the CPU
-        optimizer.state[p] = {kind: t if t.ndim == 0 else t.to(p.device) for kind, t in sorted(moments[name].items())}
-    for group, saved in zip(optimizer.param_groups, state["groups"]):
-        group.update({k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()})
-    schedule.load_state_dict(state["schedule"])
-    return {k: v.to(model.device) for k, v in part("best.").items()}
-
 # %% ../nbs/05_training.ipynb #ae59d51b
 log = logging.getLogger("recsys.training")
 
@@ -298,6 +231,7 @@ class Training:
     progress:bool|None = None       # a bar; None: only in a terminal
     start:Start|None = None         # None: from scratch
     precision:str = "f32"           # of matrix products: f32 or bf16
+    world:World = World()           # this process among those that train together
     how:str = ""                    # it went on from `start`
     state:Progress = field(default_factory=Progress)
     best:dict = field(default_factory=dict)   # the best epoch's tensors
@@ -312,11 +246,13 @@ class Training:
         "Start afresh, or go on from the newest checkpoint"
         self.optimizer = make_optimizer(self.model, self.config)
         self.schedule = make_schedule(self.optimizer, self.config, self.steps)
-        found = None if self.checkpoint is None else newest_checkpoint(self.checkpoint)
+        reads = self.checkpoint is not None and self.world.first
+        found = self.world.told(newest_checkpoint(self.checkpoint) if reads else None)
         if found is None:
             seed_epoch(self.seed, 0)
             if self.start is None: self.model.prepare(split)
             else: self.how = self.model.update(self.start.model, self.start.split, split)
+            make_same(self.model, self.world)
             self.best = tensors_of(self.model)
             return
         self.best = load_checkpoint(*found, self.model, self.optimizer, self.schedule)
@@ -326,29 +262,37 @@ class Training:
             for row in self.state.history: self.on_epoch(row)
 
 # %% ../nbs/05_training.ipynb #4657b747
+def take_share(t:Training, batch:dict)->Tensor: # the loss
+    "Make the gradients of a batch, of which this process has a share"
+    t.optimizer.zero_grad()
+    rows, loss = batch.pop("rows", 1), torch.zeros((), device=t.model.device)
+    if rows:
+        with torch.autocast(t.model.device.type, torch.bfloat16, enabled=t.precision == "bf16"): loss = t.model.loss(batch)
+        loss.backward()
+    mean_gradients_(t.model, rows, t.world)
+    return loss.detach().float()
+
 def run_epoch(t:Training, epoch:int, bar=None)->float:
     "Train for one epoch; returns the mean loss over batches"
     model, config, device = t.model, t.config, t.model.device
     generator, every = seed_epoch(t.seed, epoch, device), 1 if device.type == "cpu" else 64
+    if not t.world.first: seed_epoch(t.seed, epoch, device, t.world.rank)   # what is dropped out differs, the order not
     model.train()
     losses, checked = [], 0
-    for k, batch in enumerate(batches_of(t.source, t.batch_size, generator)):
+    for k, batch in enumerate(batches_of(t.source, t.batch_size, generator, t.world)):
         stop_if_orphaned()
         behind = t.start.epochs if t.start else 0
         batch["epochs"] = torch.tensor(behind + epoch - 1 + k/t.steps)
-        t.optimizer.zero_grad()
-        with torch.autocast(device.type, torch.bfloat16, enabled=t.precision == "bf16"): loss = model.loss(batch)
-        losses.append(loss.detach().float())
+        losses.append(take_share(t, batch))
         if len(losses) - checked >= every:
             check_losses(losses[checked:], checked, epoch, t.lr)
             checked = len(losses)
-        loss.backward()
         if config.clip: torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
         t.optimizer.step()
         t.schedule.step()
         if bar is not None: bar.step(losses[-1])
     if losses[checked:]: check_losses(losses[checked:], checked, epoch, t.lr)
-    return torch.stack(losses).double().mean().item()
+    return t.world.mean(torch.stack(losses).double().mean().item())
 
 # %% ../nbs/05_training.ipynb #20042a63
 class Bar:
@@ -388,7 +332,7 @@ def close_epoch(t:Training, row:dict):
     state.stopped = bool(t.validate and patience and state.stale >= patience and epoch < t.last)
     state.done = state.stopped or epoch == t.last
     stop_if_orphaned()   # before anything is written
-    if t.checkpoint is not None and (state.done or epoch % t.config.checkpoint_every == 0):
+    if t.checkpoint is not None and t.world.first and (state.done or epoch % t.config.checkpoint_every == 0):
         progress = {k: getattr(state, k) for k in Progress.__dataclass_fields__}
         save_checkpoint(t.checkpoint, t.model, t.best, t.optimizer, t.schedule, {"progress": progress})
     log.info("epoch", extra={"fields": row | {"best_epoch": state.best_epoch}})
@@ -401,6 +345,7 @@ def run_training(t:Training):
     for epoch in range(t.state.epoch + 1, t.last + 1):
         start = time.perf_counter()
         with Bar(t, epoch) as bar: loss = run_epoch(t, epoch, bar)
+        make_same(t.model, t.world)   # batch norm has measured its own share
         row = {"epoch": epoch, "loss": loss, "lr": t.lr, "seconds": time.perf_counter() - start}
         if on_gpu: row["gpu_peak_mb"] = torch.cuda.max_memory_allocated(t.model.device)/1e6
         if t.validate and (epoch % t.config.validate_every == 0 or epoch == t.last): row |= validated(t, start)
@@ -453,12 +398,13 @@ def fit(
     progress:bool|None=None,       # a bar; None: only in a terminal
     source:Source|None=None,       # the model's, of this split; on the processor, with `start` on the model's device
     start:Start|None=None,         # a trained model to go on from; None: from scratch
+    world:World=World(),           # this process among those that train together
 )->Fitted:
     "Train, keep the best epoch by `config.metric`, restore it"
     die_with_parent()
     if resolved is None:
         if model.by_gradient and source is None: source = model.source(split)
-        resolved = resolve(config, model, source)
+        resolved = world.told(resolve(config, model, source))
     torch.set_num_threads(resolved["threads"])
     keep_freed_memory()
     model = model.to(resolved["device"])
@@ -471,7 +417,7 @@ def fit(
     before_the_key = "bf16" if model.device.type == "cuda" else "f32"   # what a run took that began without it
     t = Training(
         model, source, config, resolved["batch_size"], seed, last, validate, checkpoint, on_epoch, progress, start,
-        resolved.get("precision", before_the_key))
+        resolved.get("precision", before_the_key), world)
     return fit_by_gradient(t, split, resolved)
 
 # %% ../nbs/05_training.ipynb #ec8804db
