@@ -152,7 +152,7 @@ def _checkpoint(folder:Path|None, name:str)->Path|None:
 def train(config:Config, split:Split,
           folder:Path|None,        # for checkpoints; None: another process writes them
           resolved:dict|None, record:Record|None,
-          begun:list|None=None,    # the untrained model and the source of its batches, if they are made; taken out of it
+          begun:list|None=None, # the untrained model and the source of its batches, if they are made; taken out of it
           world:World=World(),     # this process among those that train together
          )->tuple[Fitted, object]:
     "The training that validation watches and, with `training.refit`, the last one; each with its checkpoint"
@@ -277,7 +277,8 @@ def _begin(folder:Path, config:Config, tables:Tables, split:Split, state:dict, r
     return state, [(model, source)]
 
 # %% ../nbs/08b_experiment.ipynb #de816a28
-def _measure(config:Config, split:Split, fitted:Fitted, model, world:World)->dict: # protocol, or "valid protocol" -> Evaluation
+def _measure(config:Config, split:Split, fitted:Fitted, model, world:World
+            )->dict: # protocol, or "valid protocol" -> Evaluation
     "The tested model on test; on validation the one that validation watched, for a refitted one has seen those rows"
     stage("evaluate", ", ".join(protocol_name(p) for p in config.evaluation.protocols))
     evaluations = evaluate_all(config, split, model, "test", config.evaluation.history, world)

@@ -267,7 +267,8 @@ def take_share(t:Training, batch:dict)->Tensor: # the loss
     t.optimizer.zero_grad()
     rows, loss = batch.pop("rows", 1), torch.zeros((), device=t.model.device)
     if rows:
-        with torch.autocast(t.model.device.type, torch.bfloat16, enabled=t.precision == "bf16"): loss = t.model.loss(batch)
+        short = torch.autocast(t.model.device.type, torch.bfloat16, enabled=t.precision == "bf16")
+        with short: loss = t.model.loss(batch)
         loss.backward()
     mean_gradients_(t.model, rows, t.world)
     return loss.detach().float()

@@ -150,16 +150,22 @@ def joined(device:str="cpu"): # or cuda
     world = World(dist.get_rank(), dist.get_world_size(), device)
     try:
         with contextlib.ExitStack() as stack:
-            if not world.first: stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
+            if not world.first:
+                nowhere = stack.enter_context(open(os.devnull, "w"))
+                stack.enter_context(contextlib.redirect_stdout(nowhere))
             yield world
     finally: dist.destroy_process_group()
 
 def is_lost(error:BaseException)->bool:
     "Whether a process failed because another one is gone"
     if isinstance(error, dist.DistError): return True
-    return isinstance(error, RuntimeError) and any(word in str(error) for word in ("gloo", "Connection closed", "Connection reset"))
+    of_gloo = any(word in str(error) for word in ("gloo", "Connection closed", "Connection reset"))
+    return isinstance(error, RuntimeError) and of_gloo
 
-_LAUNCHER = "from recsys.utils import die_with_parent; die_with_parent(); from torch.distributed.run import main; main()"
+_LAUNCHER = """from recsys.utils import die_with_parent
+die_with_parent()
+from torch.distributed.run import main
+main()"""
 
 def start_processes(
     command:list,           # what each runs, after `python`: a file, or -m and a module, and arguments
@@ -172,8 +178,9 @@ def start_processes(
     options = ["--standalone", f"--nproc-per-node={processes}", f"--max-restarts={restarts}"]
     own = {PARENT: str(os.getpid()), "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
     with tempfile.TemporaryFile("w+") as errors:
-        child = subprocess.Popen([sys.executable, "-c", _LAUNCHER, *options, *command], env=os.environ | own, text=True,
-                                 stdout=subprocess.PIPE, stderr=errors)
+        child = subprocess.Popen(
+            [sys.executable, "-c", _LAUNCHER, *options, *command], env=os.environ | own, text=True,
+            stdout=subprocess.PIPE, stderr=errors)
         try:
             for line in child.stdout: told(line.rstrip("\n"))
             if child.wait() == 0: return ""

@@ -201,7 +201,8 @@ def log_shares_within(
     groups:int,
 )->Tensor:           # [n, m] log-likelihoods
     "A softmax among the columns of each group"
-    largest = logits.new_full((len(logits), groups), -torch.inf).scatter_reduce(1, group.expand_as(logits), logits, "amax")
+    nothing = logits.new_full((len(logits), groups), -torch.inf)
+    largest = nothing.scatter_reduce(1, group.expand_as(logits), logits, "amax")
     below = logits - largest[:, group]
     total = torch.zeros_like(largest).index_add(1, group, below.exp())
     return below - total.log()[:, group]
