@@ -8,9 +8,9 @@ __all__ = ['Several', 'RunName', 'AsJson', 'app', 'Version', 'Protocols', 'Candi
            'Dislikes', 'Features', 'Similar', 'BatchFile', 'Out', 'SkipUnknown', 'HowMany', 'Genres', 'FromYear',
            'ToYear', 'MinInteractions', 'Only', 'Diversity', 'Niche', 'SearchWay', 'AsCsv', 'Safe', 'NewFile',
            'UpdateEpochs', 'NewItems', 'NewUsers', 'RunNames', 'Host', 'ApiKey', 'AllowedHosts', 'Origins', 'Timeout',
-           'PerClient', 'Watch', 'Formats', 'ExportFolder', 'FrozenFolder', 'override', 'about', 'trained_here', 'work',
-           'run', 'runs', 'models', 'evaluate', 'compare', 'sweep', 'leaderboard', 'report', 'recommend', 'update',
-           'serve', 'export', 'freeze', 'main']
+           'PerClient', 'Watch', 'Formats', 'ExportFolder', 'FrozenFolder', 'ExpandedFolder', 'Alike', 'PartRows',
+           'override', 'about', 'trained_here', 'work', 'run', 'runs', 'models', 'evaluate', 'compare', 'sweep',
+           'leaderboard', 'report', 'recommend', 'update', 'serve', 'export', 'freeze', 'expand', 'main']
 
 # %% ../nbs/10_cli.ipynb #fb0c96ee
 import os
@@ -421,6 +421,33 @@ def freeze(
         about = write(configure(read_config(file, tuple(overrides or ())), file), folder)
         for name, written in about["files"].items():
             print(f"{os.path.relpath(folder)}/{name}  {written['rows']:,} rows  sha256 {written['sha256'][:16]}…")
+
+# %% ../nbs/10_cli.ipynb #e5b0a002
+ExpandedFolder = Annotated[Path, typer.Option(
+    "--out", help="a new folder, or an earlier expansion: it is replaced")]
+Alike = Annotated[int, typer.Option(min=1, help="users who may stand in for each other, at most")]
+PartRows = Annotated[int, typer.Option(min=1, help="rows of a file")]
+
+@app.command()
+def expand(
+    data:Annotated[str, typer.Argument(help="a set by its name, as ml-1m, or a file of user_id, item_id, rating …")],
+    out:ExpandedFolder,
+    users:Annotated[Optional[int], typer.Option(help="how many; left out: as there are")]=None,
+    items:Annotated[Optional[int], typer.Option(help="how many; left out: as there are")]=None,
+    rows:Annotated[Optional[int], typer.Option(help="about; left out: as many a user as there are")]=None,
+    seed:Annotated[int, typer.Option(min=0)]=0,
+    alike:Alike=16,
+    part_rows:PartRows=2_000_000,
+):
+    "Make a larger set of the same kind, as Parquet: long tails and clusters stay."
+    with plain_errors():
+        from recsys.data import expand as write, load, read
+        tables = read(data) if Path(data).expanduser().exists() else load(data)
+        about = write(tables, out, users, items, rows, seed, alike, part_rows)
+        folder = os.path.relpath(out.expanduser())
+        print(f"{folder}: {about['rows']:,} rows of {about['users']:,} users and {about['items']:,} items")
+        paths = f"path: {folder}/ratings, items: {folder}/items.parquet, users: {folder}/users.parquet"
+        print(f"In an experiment: data: {{{paths}}}")
 
 # %% ../nbs/10_cli.ipynb #58c5734f
 def main():

@@ -6,7 +6,7 @@
 __all__ = ['GENRES', 'DATASETS', 'Layout', 'Dataset', 'LinesSet', 'item_word', 'natural_titles', 'years', 'read_movielens',
            'read_lines_set', 'check_archive', 'unpack', 'download', 'fetch_wheel', 'find', 'load', 'USER', 'ITEM',
            'RATING', 'TIMESTAMP', 'Tables', 'AUTO', 'read', 'read_lines', 'Text', 'read_text', 'check_ratings',
-           'resolve_duplicates', 'same_ids', 'lost_zeros']
+           'resolve_duplicates', 'same_ids', 'lost_zeros', 'expand']
 
 # %% ../nbs/00a_data.ipynb #fd0d7aab
 import http.client, logging, os, shutil, stat, subprocess, sys, tempfile, urllib.request, warnings, zipfile, zlib
@@ -18,6 +18,7 @@ from filelock import FileLock
 import numpy as np, pandas as pd, pyarrow as pa, pyarrow.compute as pc
 from .columns import ITEM, RATING, TIMESTAMP, USER, check_duplicates_choice, check_ratings, lost_zeros
 from .columns import refuse_rows, resolve_duplicates, same_ids
+from .expand import expand
 from .files import Text, is_utf8, line_of_row, read_text
 from .lines import read_lines
 from .tables import AUTO, Tables, read
@@ -25,7 +26,7 @@ from .utils import file_hash, replacing, under_root, unknown
 
 # %% ../nbs/00a_data.ipynb #58b79b1a
 _all_ = [USER, ITEM, RATING, TIMESTAMP, Tables, AUTO, read, read_lines, Text, read_text,   # of other modules
-         check_ratings, resolve_duplicates, same_ids, lost_zeros]
+         check_ratings, resolve_duplicates, same_ids, lost_zeros, expand]
 
 # %% ../nbs/00a_data.ipynb #21827139
 GENRES = ("unknown Action Adventure Animation Children's Comedy Crime Documentary Drama Fantasy Film-Noir Horror "
