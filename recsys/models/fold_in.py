@@ -268,9 +268,9 @@ class Reasons(ProductFoldIn):
         typical = torch.cat(self.law_of_users()[0])[None]
         user = typical.expand(len(weight), -1)
         if len(item):
-            held = weight.split(max(1, 2**20//(asked.numel()*typical.shape[1])))   # as many at once as memory's budget allows
+            at_once = max(1, 2**20//(asked.numel()*typical.shape[1]))   # by memory's budget
             asked, target = asked.view(1, -1), target.view(1, -1)
-            user = torch.cat([self.most_likely(asked, target, some, typical) for some in held])
+            user = torch.cat([self.most_likely(asked, target, some, typical) for some in weight.split(at_once)])
         product, level = self.product_of(items)
         return (user@product.T + level).detach()
 
