@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['hashed_negatives', 'with_dislikes', 'latest', 'last_likes', 'last_in_rows', 'is_opinion', 'require_ratings',
-           'star_targets', 'like_targets', 'targets_of', 'adam_by_hand', 'UserTables', 'ProductFoldIn', 'read_without',
-           'Reasons', 'FoldIn']
+           'star_targets', 'like_targets', 'targets_of', 'curvature_solve', 'loss_of_likes', 'step_length', 'newton',
+           'UserTables', 'ProductFoldIn', 'read_without', 'Reasons', 'FoldIn']
 
 # %% ../../nbs/04_models/01d_fold_in.ipynb #2a3040b5
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from ..encoding import Histories, PairSet, Query
+from ..kernels import length_buckets
 from ..ranking import GOLDEN, mix_
 
 # %% ../../nbs/04_models/01d_fold_in.ipynb #5d5496a9
@@ -96,25 +97,64 @@ def targets_of(model, h:Histories)->tuple: # as of the two above
     return like_targets(model, h, keep if h.positive is None else keep & is_opinion(h))
 
 # %% ../../nbs/04_models/01d_fold_in.ipynb #86a63ab7
-def adam_by_hand(
-    level:Tensor,     # [r] what an item scores with the average user
-    product:Tensor,   # [r, d] what it gains per spread of each coordinate
-    target:Tensor,    # [r] 1 liked, 0 not; or scaled stars
-    weight:Tensor,    # [k, r] what each of k histories holds of the items
+def curvature_solve(
+    product:Tensor,   # [k, r, d] X
+    bend:Tensor,      # [k, r] the diagonal of B
+    grad:Tensor,      # [k, d]
+)->Tensor:            # [k, d]
+    "(I + XᵀBX)⁻¹ times the gradient, by the smaller of two matrices"
+    def inverse(A, right):
+        A.diagonal(dim1=1, dim2=2).add_(1)
+        return torch.cholesky_solve(right, torch.linalg.cholesky(A))
+    A, right = product*bend.sqrt()[..., None], grad[..., None]
+    if A.shape[1] >= A.shape[2]: return inverse(A.mT@A, right)[..., 0]
+    return (right - A.mT@inverse(A@A.mT, A@right))[..., 0]
+
+# %% ../../nbs/04_models/01d_fold_in.ipynb #4e770003
+def loss_of_likes(
+    score:Tensor, target:Tensor, weight:Tensor,   # [k, r]
+    z:Tensor,                                     # [k, d]
+)->Tensor:                                        # [k]
+    "The sum that is to be small"
+    return (weight*(F.softplus(score) - target*score)).sum(1) + .5*z.square().sum(1)
+
+def step_length(
+    score:Tensor, change:Tensor,    # [k, r] now, and what a whole step takes from it
+    target:Tensor, weight:Tensor,   # [k, r]
+    z:Tensor, step:Tensor,          # [k, d] now, and a whole step
+)->Tensor:                          # [k] 1: the whole step
+    "How far to go along Newton's step, where likes are explained"
+    chance = (score - change).sigmoid_()
+    slope = -(weight*(chance - target)*change).sum(1) - (step*(z - step)).sum(1)   # where the whole step ends
+    bend = (weight*chance*(1 - chance)*change.square()).sum(1) + step.square().sum(1)
+    largest = (weight*change).abs().amax(1).clamp(min=1e-6)
+    safe = largest.log1p()/largest
+    far = (1 - slope/bend.clamp(min=1e-30)).maximum(safe).clamp(max=1)
+    there = loss_of_likes(score - far[:, None]*change, target, weight, z - far[:, None]*step)
+    return torch.where(there <= loss_of_likes(score, target, weight, z), far, safe)
+
+# %% ../../nbs/04_models/01d_fold_in.ipynb #4e770005
+def newton(
+    product:Tensor,   # [k, r, d] or, the same for all, [1, r, d]: what an item gains per spread of each coordinate
+    level:Tensor,     # [k, r] what it scores with the average user
+    target:Tensor,    # [k, r] 1 liked, 0 not; or scaled stars
+    weight:Tensor,    # [k, r] 1 or 0: whether the history holds it
     stars:bool,       # squared errors, not cross-entropies
-    steps:int, lr:float,
+    most:int=100,     # steps; where scores are not wild, two or three are taken
+    enough:float=.01, # a step that promises less is the last
 )->Tensor:            # [k, d] z
-    "The most likely z of each history, by Adam (Kingma & Ba 2015)"
-    z = torch.zeros(len(weight), product.shape[1], device=product.device)
-    mean, square = torch.zeros_like(z), torch.zeros_like(z)    # of the gradient
-    for step in range(1, steps + 1):
-        score = torch.addmm(level, z, product.T)
-        wrong = (score if stars else score.sigmoid_()).sub_(target).mul_(weight)
-        grad = torch.addmm(z, wrong, product)                  # z itself: users are spread as the trained ones are
-        mean.lerp_(grad, .1)
-        square.mul_(.999).addcmul_(grad, grad, value=.001)
-        spread = (square/(1 - .999**step)).sqrt_().add_(1e-8)
-        z.addcdiv_(mean, spread, value=-lr/(1 - .9**step))
+    "The most likely z of each history"
+    z, score = level.new_zeros(len(level), product.shape[2]), level
+    going = torch.ones_like(level[:, 0])
+    for _ in range(1 if stars else most):
+        chance = score if stars else score.sigmoid()
+        grad = z + ((weight*(chance - target))[:, None]@product)[:, 0]
+        step = curvature_solve(product, weight if stars else weight*chance*(1 - chance), grad)
+        change = (product@step[..., None])[..., 0]
+        far = going if stars else going*step_length(score, change, target, weight, z, step)
+        z, score = z - far[:, None]*step, score - far[:, None]*change
+        going = going*((grad*step).sum(1) > enough)
+        if not going.any(): break
     return z
 
 # %% ../../nbs/04_models/01d_fold_in.ipynb #8d92163e
@@ -152,7 +192,7 @@ class UserTables:
 # %% ../../nbs/04_models/01d_fold_in.ipynb #1c5d6c2c
 class ProductFoldIn(UserTables):
     "Rows of new users for models whose scores are inner products"
-    fold_steps, fold_lr, fold_longest = 60, .1, 200   # steps of Adam, its learning rate, latest entries that are read
+    fold_longest = 200   # latest entries that are read
     inner_product = False
 
     def as_product(self, item:tuple # halves [m, ·]
@@ -166,19 +206,34 @@ class ProductFoldIn(UserTables):
 
     @torch.no_grad()
     def most_likely(self,
-        items:Tensor,      # [r] item codes
-        target:Tensor,     # [r] 1 liked, 0 not; where stars are predicted: stars, scaled
-        weight:Tensor,     # [k, r] what each of k histories holds of them
-        steps:int|None=None,
-        typical:Tensor|None=None,   # [d] where the law of users is centred; None: at the average trained user
+        items:Tensor,      # [k, r] item codes; or [1, r], the same for all
+        target:Tensor,     # [k, r] or [1, r]: 1 liked, 0 not; where stars are predicted: stars, scaled
+        weight:Tensor,     # [k, r] 1 or 0: whether the history holds it
+        typical:Tensor,    # [k, d] or [1, d] where the law of users is centred
     )->Tensor:             # [k, d] user tables side by side
-        "The rows of some histories over the same items"
-        mu, sigma = map(torch.cat, self.law_of_users())
-        mu = mu if typical is None else typical
-        product, level = self.product_of(items)
-        steps = self.fold_steps if steps is None else steps
-        z = adam_by_hand(level + product@mu, product*sigma, target, weight, self.predicts_stars, steps, self.fold_lr)
-        return mu + sigma*z
+        "The rows of some histories"
+        sigma = torch.cat(self.law_of_users()[1])
+        product, level = self.product_of(items.flatten())
+        product, level = product.view(*items.shape, -1), level.view(items.shape)
+        level = level + (product@typical[..., None])[..., 0]
+        z = newton(product*sigma, level.expand_as(weight), target, weight, self.predicts_stars)
+        return typical + sigma*z
+
+    def in_blocks(self,
+        typical:Tensor,   # [n, d]
+        row, items, target, weight,   # of `targets_of`
+    )->Tensor:            # [n, d] user tables side by side
+        "The rows of histories, as many of similar length together as memory's budget allows"
+        count, out = torch.bincount(row, minlength=len(typical)), typical.clone()
+        start, width = count.cumsum(0) - count, typical.shape[1]
+        for some in length_buckets(count, width*items.shape[1], width**2):
+            place = torch.arange(max(1, int(count[some].max())), device=row.device)
+            there = place < count[some, None]
+            at = torch.where(there, start[some, None] + place, 0)
+            asked, wanted, held = (t[at].flatten(1) for t in (items, target, weight*1.))
+            held = held*there.repeat_interleave(items.shape[1], 1)
+            out[some] = self.most_likely(asked, wanted, held, typical[some])
+        return out
 
 # %% ../../nbs/04_models/01d_fold_in.ipynb #c67e7dc8
 def read_without(
@@ -210,28 +265,25 @@ class Reasons(ProductFoldIn):
         disliked = None if h.disliked is None else h.disliked[at]
         asked, target, weight = with_dislikes(item, negatives, clash, disliked)
         weight = (read.float()[:, :, None]*weight).flatten(1)
-        user = self.most_likely(asked.flatten(), target.flatten(), weight, None if len(item) else 0)
+        typical = torch.cat(self.law_of_users()[0])[None]
+        user = typical.expand(len(weight), -1)
+        if len(item):
+            at_once = max(1, 2**20//(asked.numel()*typical.shape[1]))   # by memory's budget
+            asked, target = asked.view(1, -1), target.view(1, -1)
+            user = torch.cat([self.most_likely(asked, target, some, typical) for some in weight.split(at_once)])
         product, level = self.product_of(items)
         return (user@product.T + level).detach()
 
 # %% ../../nbs/04_models/01d_fold_in.ipynb #3fdb65b9
 class FoldIn(Reasons):
     "A model with rows for its users, which finds rows for new ones"
+    fold_steps, fold_lr = 60, .1   # of Adam, for networks: their loss is not convex in a user's row
     def fold_in(self, query:Query)->Tensor: # [n, d] user tables side by side
         "User rows for histories alone: the most likely ones under the law of the trained users"
         row, *targets = targets_of(self, query.histories)
         typical = torch.cat(self.law_of_users()[0]) + self.told_of_users(query)   # the average user, and what is told
         if not len(row): return typical
-        if self.inner_product and row.is_cpu: return self._one_by_one(typical, row, *targets)
-        return self._by_autograd(typical, row, *targets)
-
-    def _one_by_one(self, typical, row, items, target, weight):
-        "Each history by itself, by its product"
-        each = torch.bincount(row, minlength=len(typical)).tolist()
-        typical = [row.clone() for row in typical]   # a row's place in memory moves the last bit
-        histories = zip(typical, *(t.split(each) for t in (items, target, weight)))
-        return torch.cat([self.most_likely(i.flatten(), t.flatten(), w.view(1, -1), typical=m)
-                          for m, i, t, w in histories])
+        return (self.in_blocks if self.inner_product else self._by_autograd)(typical, row, *targets)
 
     def _by_autograd(self, typical, row, items, target, weight):
         "All histories together"
